@@ -1,0 +1,1 @@
+"""Penchant: user-interest pipelines on Airflow and Feast."""

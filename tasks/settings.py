@@ -1,0 +1,83 @@
+"""One frozen settings object: every default, each with its unit and its source.
+
+Each field is read from the environment as `PENCHANT_<NAME>`; a name nobody knows is an error, because a mistyped
+setting that is silently ignored is worse than none.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from tasks.errors import SettingsError
+
+PREFIX = "PENCHANT_"
+
+
+class Settings(BaseSettings):
+    """All that can be set; `Settings()` reads the environment."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(Path("var"), description="folder of everything Penchant keeps: artifacts, releases, stores")
+    seed: int = Field(0, description="seed of every random choice")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run; `auto` takes CUDA if there")
+
+    # stores
+    online_store: Literal["embedded", "postgres", "redis"] = Field("embedded", description="where online features live")
+    postgres_dsn: str = Field("", description="registry and online store, as a libpq URI; empty: embedded PostgreSQL")
+    redis_url: str = Field("", description="host:port of Redis, where `online_store` is redis")
+    keep_releases: int = Field(3, ge=1, description="releases kept online, the live one included")
+
+    # taking in
+    chunk_rows: int = Field(50_000, ge=1, description="rows checked at a time; bounds memory")
+    max_quarantine_share: float = Field(
+        0.2, ge=0, le=1, description="a batch with a larger share of bad rows is refused"
+    )
+    future_tolerance_hours: float = Field(24, ge=0, description="hours an event may lie after as_of: clocks differ")
+
+    # text
+    encoder: str = Field(
+        "default", description="hub name or folder of a BERT-family model; `default`: the pinned package"
+    )
+    encoder_max_tokens: int = Field(128, ge=8, description="tokens; p90 of reviews is about 110 (longer text is cut)")
+    encoder_batch: int = Field(32, ge=1, description="texts per forward pass, sorted by length")
+    shards: int = Field(4, ge=1, description="parallel pieces of encoding and materializing")
+    topics: int = Field(20, ge=2, description="number of topics")
+    topic_passes: int = Field(10, ge=1, description="passes over the text; coherence levels off near 10 on short text")
+
+    # interests
+    long_half_life_days: float = Field(60, gt=0, description="days until an event counts half in long-term interest")
+    short_half_life_days: float = Field(7, gt=0, description="days until an event counts half in short-term interest")
+    keywords: int = Field(12, ge=1, description="keywords per user and item")
+    state_size: int = Field(128, ge=8, description="width of the LSTM state h")
+    history: int = Field(50, ge=2, description="latest events that the LSTM is trained on (SASRec, 2018, uses 50)")
+    sequence_epochs: int = Field(30, ge=1, description="most passes over the histories; training stops early")
+
+    # scores
+    factors: int = Field(64, ge=2, description="factors of the collaborative model")
+    popularity_half_life_days: float = Field(30, gt=0, description="days until an event counts half in popularity")
+    recommendations: int = Field(10, ge=1, description="items per user")
+    holdout_days: float = Field(7, gt=0, description="days at the end of time that the evaluation card is measured on")
+
+    def __init__(self, **values: Any) -> None:
+        refuse_unknown(os.environ)
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            lines = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
+            raise SettingsError(f"settings: {lines}") from None
+
+
+def refuse_unknown(environ: Mapping[str, str]) -> None:
+    """Raise `SettingsError` where the environment has a `PENCHANT_` name that is no setting."""
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
+        close = difflib.get_close_matches(name, known, 1)
+        raise SettingsError(f"unknown setting {name}" + (f"; did you mean {close[0]}?" if close else ""))
