@@ -94,28 +94,19 @@ def to_arrow(frame: pd.DataFrame, table: Table) -> pa.Table:
     missing, extra = set(table.names) - set(frame.columns), set(frame.columns) - set(table.names)
     if missing or extra:
         raise SchemaError(f"table {table.name!r}: missing columns {sorted(missing)}, unknown columns {sorted(extra)}")
-    try:
-        arrow = pa.Table.from_pandas(frame[list(table.names)], schema=table.arrow, preserve_index=False)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        kind = type(error).__name__  # the message of Arrow quotes values, which may be personal
-        raise SchemaError(
-            f"table {table.name!r}: a column does not fit its type ({kind}): {_misfit(frame, table)}"
-        ) from None
-    holes = [c.name for c in table.columns if not c.nullable and arrow.column(c.name).null_count]
-    if holes:
-        raise SchemaError(f"table {table.name!r}: nulls in {', '.join(holes)}, which must be filled")
-    return arrow
-
-
-def _misfit(frame: pd.DataFrame, table: Table) -> str:
-    """Names of the columns that Arrow refuses, each with the type it should have."""
-    bad = []
+    arrays, faults = [], []
     for column in table.columns:
         try:
-            pa.array(frame[column.name], type=column.arrow.type, from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            bad.append(f"{column.name} is not {column.type}")
-    return "; ".join(bad) or "the cause is in no single column"
+            array = pa.array(frame[column.name], type=column.arrow.type, from_pandas=True)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            faults.append(f"{column.name} is not {column.type}")  # Arrow's own message quotes values: personal data
+            continue
+        if array.null_count and not column.nullable:
+            faults.append(f"{column.name} has {array.null_count} nulls and must have none")
+        arrays.append(array)
+    if faults:
+        raise SchemaError(f"table {table.name!r}: {'; '.join(faults)}")
+    return pa.Table.from_arrays(arrays, schema=table.arrow)
 
 
 def data_dictionary(tables: Iterable[Table]) -> str:

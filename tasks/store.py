@@ -14,14 +14,16 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.columns import Table, empty, to_arrow
@@ -124,6 +126,30 @@ class Store:
                 raise ArtifactError(f"artifact {member} is damaged: {type(error).__name__}; make it again") from error
             yield arrow.to_pandas()
 
+    def read_matrix(
+        self, ref: Ref, table: Table, column: str, keys: Collection[str] | None = None
+    ) -> tuple[np.ndarray[Any, np.dtype[Any]], np.ndarray[Any, np.dtype[np.float32]]]:
+        """Keys `(n,)` and a list column `(n, d)` as one dense matrix; only the rows named in `keys` where given.
+
+        Lists become a matrix without a Python object per row, file by file. Raises `ArtifactError` where the lists
+        are of different lengths.
+        """
+        key, wanted = table.key[0], None if keys is None else pa.array(list(keys), pa.string())
+        names, rows = [np.empty(0, dtype=object)], []
+        for member in self.members(ref):
+            arrow = pq.read_table(self._rows_file(member), columns=[key, column])
+            if wanted is not None:
+                arrow = arrow.filter(pc.is_in(arrow[key], value_set=wanted))
+            if arrow.num_rows:
+                flat = arrow[column].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+                if len(flat) % arrow.num_rows:
+                    raise ArtifactError(f"artifact {member}: the lists of {column!r} are of different lengths")
+                names.append(arrow[key].to_numpy())
+                rows.append(flat.reshape(arrow.num_rows, -1).astype(np.float32, copy=False))
+        if len({r.shape[1] for r in rows}) > 1:
+            raise ArtifactError(f"artifact {ref}: the lists of {column!r} are of different lengths")
+        return np.concatenate(names), np.concatenate(rows) if rows else np.empty((0, 0), np.float32)
+
     def read_json(self, ref: Ref) -> dict[str, Any]:
         """The document that `put_json` kept."""
         value: dict[str, Any] = json.loads((self.folder(ref) / "value.json").read_text())
@@ -163,11 +189,10 @@ class Store:
             meta = Meta(rows, tuple(str(p) for p in parents), settings or {}, code, facts or {}, union)
             (folder / META).write_text(json.dumps(meta.__dict__, indent=1, ensure_ascii=False, default=str))
             target.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                folder.rename(target)
-            except OSError:  # another process sealed the same content first, or left it half removed
+            with self.lock(f"seal-{name}"):  # another process may be sealing the same content
                 if not (target / META).is_file():
-                    raise
+                    shutil.rmtree(target, ignore_errors=True)  # half removed: without its meta it is no artifact
+                    folder.rename(target)
         return Ref(name, version, rows)
 
     def remembered(self, key: str, make: Callable[[], dict[str, Ref]]) -> dict[str, Ref]:
