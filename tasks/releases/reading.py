@@ -1,0 +1,128 @@
+"""Reading the live release: values, their time, whether they are there, and that they are all of one release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from feast import FeatureService, FeatureStore
+from feast.errors import FeastObjectNotFoundException
+
+from feature_repo import features
+from tasks import schema
+from tasks.columns import Table
+from tasks.errors import ReleaseError
+from tasks.releases.stores import reaching, refresh
+
+Status = Literal["PRESENT", "ABSENT"]
+USER_SERVICES = ("user_interest", "recommendations")
+ITEM_SERVICES = ("item_content",)
+
+
+@dataclass(frozen=True)
+class BlockRead:
+    """One table's values for one key; none where nothing is known of it."""
+
+    status: Status
+    values: Mapping[str, Any]
+    as_of: datetime | None
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What the live release knows of one user or item, by name of served table."""
+
+    key: str
+    release: str
+    blocks: Mapping[str, BlockRead]
+
+    @property
+    def known(self) -> bool:
+        """Whether any block is there."""
+        return any(block.status == "PRESENT" for block in self.blocks.values())
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What Feast answered: by full feature name, one value and one event time (UTC) per key."""
+
+    values: Mapping[str, list[Any]]
+    times: Mapping[str, list[datetime]]
+
+
+def read_user(store: FeatureStore, user_ids: Sequence[str], *, release: str | None = None) -> list[Profile]:
+    """Interests and recommendations of each user, in the order asked; of the live release, or of the one named.
+
+    A user of whom nothing is known has blocks that are all `ABSENT`. Raises `ReleaseError` where there is no release,
+    or where blocks are of different ones; `StoreUnavailable` where a store does not answer.
+    """
+    return _read(store, USER_SERVICES, schema.USER_ID.name, user_ids, release)
+
+
+def read_item(store: FeatureStore, item_ids: Sequence[str], *, release: str | None = None) -> list[Profile]:
+    """Content of each item, in the order asked; as `read_user`."""
+    return _read(store, ITEM_SERVICES, schema.ITEM_ID.name, item_ids, release)
+
+
+def ask(store: FeatureStore, service: FeatureService, join_key: str, keys: Sequence[str]) -> Answer:
+    """Read `keys` through one service, with full feature names."""
+    response = store.get_online_features(features=service, entity_rows={join_key: list(keys)}, full_feature_names=True)
+    names = list(response.proto.metadata.feature_names.val)
+    times = {
+        name: [stamp.ToDatetime(UTC) for stamp in result.event_timestamps]
+        for name, result in zip(names, response.proto.results, strict=True)
+        if name != join_key
+    }
+    return Answer(response.to_dict(), times)
+
+
+def _read(
+    store: FeatureStore, names: Sequence[str], join_key: str, keys: Sequence[str], release: str | None
+) -> list[Profile]:
+    if not keys:
+        return []  # Feast answers an empty request with an IndexError
+    with reaching("the online store"):
+        services = _services(store, names, release)
+        if len({service.tags["release"] for service in services.values()}) > 1:
+            refresh(store)  # the cached registry ran out between two look-ups; look both up in a new one
+            services = _services(store, names, release)
+        answers = {name: ask(store, service, join_key, keys) for name, service in services.items()}
+    serving = services[names[0]].tags["release"]
+    return [
+        Profile(
+            key,
+            serving,
+            {t.name: _block(answers[n], t, row, serving) for n in names for t in schema.SERVICES[n]},
+        )
+        for row, key in enumerate(keys)
+    ]
+
+
+def _services(store: FeatureStore, names: Sequence[str], release: str | None) -> dict[str, FeatureService]:
+    """The services called `names`, from the cached registry: one copy, so one release."""
+    found = {}
+    for name in names:
+        try:
+            full = features.service_name(name, release) if release else name
+            found[name] = store.get_feature_service(full, allow_cache=True)
+        except FeastObjectNotFoundException:
+            missing = f"there is no release {release!r}" if release else "no release is live yet; publish one"
+            raise ReleaseError(missing) from None
+    return found
+
+
+def _block(answer: Answer, table: Table, row: int, release: str) -> BlockRead:
+    """One block of one key. A stored row always names its release, so a row without one is absent.
+
+    Feast's own status cannot tell: Redis answers PRESENT, with nulls, for a key that was never written.
+    """
+    prefix = f"{table.name}__"
+    of = answer.values[prefix + schema.RELEASE.name][row]
+    if of is None:
+        return BlockRead("ABSENT", {}, None)
+    if of != release:
+        raise ReleaseError(f"{table.name} answered with a row of release {of} while {release} was asked; read again")
+    values = {c.name: answer.values[prefix + c.name][row] for c in table.features}
+    return BlockRead("PRESENT", values, answer.times[prefix + schema.RELEASE.name][row])
