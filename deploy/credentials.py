@@ -1,0 +1,52 @@
+"""Secrets and passwords of one home: made once, kept in files that only their owner can read."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What Airflow signs tokens and encrypts connections with; the same for every component."""
+
+    jwt_secret: str
+    secret_key: str
+    fernet_key: str
+
+
+def credentials(home: Path) -> Credentials:
+    """Those kept in `<home>/secrets.json`, made on the first call."""
+    path = home / "secrets.json"
+    if not path.is_file():
+        fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        write_private(path, asdict(Credentials(secrets.token_urlsafe(64), secrets.token_urlsafe(32), fernet)))
+    return Credentials(**json.loads(path.read_text()))
+
+
+def passwords(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Name → password, kept in `<home>/passwords.json`; given by `AIRFLOW_<NAME>_PASSWORD` or made at first."""
+    path = home / "passwords.json"
+    kept: dict[str, str] = json.loads(path.read_text()) if path.is_file() else {}
+    known = {
+        name: environ.get(f"AIRFLOW_{name.upper()}_PASSWORD") or kept.get(name) or secrets.token_urlsafe(9)
+        for name in ("admin", "viewer")
+    }
+    if known != kept:
+        write_private(path, known)
+    return known
+
+
+def write_private(path: Path, value: Mapping[str, str]) -> None:
+    """Write a JSON file that nobody but its owner can read, in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump(value, file, indent=1)
+    aside.replace(path)
