@@ -1,0 +1,15 @@
+"""Text, before any model sees it: one form, its hash, its language, its words and its sentences."""
+
+from tasks.text.language import detect_language, detect_languages
+from tasks.text.normalise import normalise, text_hash
+from tasks.text.words import sentences, singular, tokenise
+
+__all__ = [
+    "detect_language",
+    "detect_languages",
+    "normalise",
+    "sentences",
+    "singular",
+    "text_hash",
+    "tokenise",
+]
