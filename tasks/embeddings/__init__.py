@@ -1,0 +1,1 @@
+"""Text to vectors, histories to states: the neural room."""
