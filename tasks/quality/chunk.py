@@ -1,0 +1,164 @@
+"""A chunk as a source gives it, read once: typed columns, text brought to one form, and what the source reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tasks.columns import Column, Table
+from tasks.errors import BatchRefused
+from tasks.quality.languages import languages
+from tasks.schema import EVENTS, ITEMS, QUARANTINE, TEXT_HASH
+from tasks.text import normalise, text_hash
+
+POSITION, ROW, BATCH_ID = (QUARANTINE[name].name for name in ("position", "row", "batch_id"))
+PROBLEMS = "problems"
+TEXT, LANGUAGE = EVENTS["text"].name, EVENTS["language"].name
+PROSE = {
+    EVENTS.name: (TEXT,),
+    ITEMS.name: tuple(ITEMS[name].name for name in ("title", "title_zh", "description", "description_zh")),
+}
+"""Columns that people write in; they are brought to one form. Names and ids stay as they came."""
+_DERIVED = (TEXT_HASH.name, BATCH_ID)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """The rows of a chunk as Arrow columns, (n,) each.
+
+    given: columns as they came. clean: the same with prose normalised and blank strings null. problems: one line per
+    value that the source could not read, `offset` being the row's place in the chunk.
+    """
+
+    table: Table
+    positions: NDArray[np.int64]
+    rows: NDArray[np.object_]
+    given: dict[str, pa.Array]
+    clean: dict[str, pa.Array]
+    problems: pd.DataFrame
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def accepted(self, keep: NDArray[np.bool_], batch_id: str) -> pd.DataFrame:
+        """The rows where `keep`, as a frame of the table's columns in order."""
+        mask = pa.array(keep)
+        columns = {name: values.filter(mask) for name, values in self.clean.items()}
+        if TEXT_HASH.name in self.table.names:
+            prose = columns[TEXT].to_pylist()
+            columns[TEXT_HASH.name] = pa.array([t and text_hash(t) for t in prose], type=pa.string())
+        columns[BATCH_ID] = pa.array([batch_id] * int(keep.sum()), type=pa.string())
+        frame: pd.DataFrame = pa.table({name: columns[name] for name in self.table.names}).to_pandas()
+        return frame
+
+
+def contract(table: Table) -> tuple[Column, ...]:
+    """The columns that a source gives; the others are computed from them."""
+    return tuple(column for column in table.columns if column.name not in _DERIVED)
+
+
+def read(frame: pd.DataFrame, table: Table) -> Chunk:
+    """`frame` as a `Chunk`; raises `BatchRefused` with the difference where columns or types are not the table's."""
+    names = (POSITION, ROW, *(column.name for column in contract(table)), PROBLEMS)
+    missing, extra = sorted(set(names) - set(frame.columns)), sorted(set(map(str, frame.columns)) - set(names))
+    if missing or extra or len(frame.columns) != len(names):
+        raise BatchRefused(
+            f"table {table.name!r}: missing columns {missing}, unknown columns {extra}"
+            f"{'' if missing or extra else ', a column comes twice'}; mend the mapping of the source"
+        )
+    given = {column.name: _typed(frame[column.name], column, table) for column in contract(table)}
+    clean = {column.name: _clean(given[column.name], column, table) for column in contract(table)}
+    if LANGUAGE in clean:
+        codes = languages(clean[TEXT], given[LANGUAGE])
+        clean[LANGUAGE] = pa.array(codes, type=pa.string())
+    return Chunk(
+        table=table,
+        positions=_positions(frame[POSITION], table),
+        rows=np.array([_storable(row) for row in frame[ROW]], dtype=object),
+        given=given,
+        clean=clean,
+        problems=_problems(frame[PROBLEMS]),
+    )
+
+
+def _typed(values: pd.Series, column: Column, table: Table) -> pa.Array:
+    """The values in the Arrow type of the column; strings may be longer than the type that is stored."""
+    kind = pa.large_string() if column.type == "string" else column.arrow.type
+    if column.type == "timestamp" and len(values) and not values.isna().all() and not _in_utc(values):
+        raise _misfit(table, column, "times without a time zone")
+    try:
+        array = pa.array(values, type=kind, from_pandas=True, safe=column.type != "timestamp")
+    except UnicodeEncodeError:  # halves of surrogate pairs; the rule on encoding finds what replaces them
+        array = pa.array(values.map(_whole, na_action="ignore"), type=kind, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise _misfit(table, column, type(error).__name__) from None  # Arrow's own message quotes values
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array
+
+
+def _in_utc(values: pd.Series) -> bool:
+    if values.dtype == object:
+        return all(isinstance(v, datetime) and v.tzinfo is not None for v in values.dropna())
+    return getattr(values.dtype, "tz", None) is not None or getattr(values.dtype, "pyarrow_dtype", None) is not None
+
+
+def _misfit(table: Table, column: Column, what: str) -> BatchRefused:
+    return BatchRefused(
+        f"table {table.name!r}: column {column.name!r} is not {column.type} ({what}); mend the mapping of the source"
+    )
+
+
+def _clean(values: pa.Array, column: Column, table: Table) -> pa.Array:
+    """Prose normalised, blank strings null, absent lists empty, times in UTC."""
+    if column.type.startswith("list"):
+        return values.fill_null([]) if values.null_count else values
+    if column.type != "string":
+        return values
+    if column.name in PROSE[table.name]:
+        values = _normalised(values, column)
+    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0)
+    return pc.if_else(blank, pa.scalar(None, type=values.type), values)
+
+
+def _normalised(values: pa.Array, column: Column) -> pa.Array:
+    """Normalised text; text beyond the limit is left as it is, because it will not be accepted and may be huge."""
+    limit = column.max_length or 0
+    short = np.asarray(pc.less_equal(pc.utf8_length(values), limit).fill_null(False))
+    texts = values.to_numpy(zero_copy_only=False).copy()
+    texts[short] = [normalise(text) for text in texts[short]]
+    return pa.array(texts, type=values.type, from_pandas=True)
+
+
+def _positions(values: pd.Series, table: Table) -> NDArray[np.int64]:
+    if not pd.api.types.is_integer_dtype(values.dtype) or values.isna().any():
+        raise BatchRefused(f"table {table.name!r}: column {POSITION!r} is not int64; mend the source")
+    positions: NDArray[np.int64] = values.to_numpy(np.int64)
+    if (np.diff(positions) <= 0).any():
+        raise BatchRefused(f"table {table.name!r}: column {POSITION!r} does not increase; mend the source")
+    return positions
+
+
+def _problems(values: pd.Series) -> pd.DataFrame:
+    """One line per reported problem: offset of the row in the chunk, rule, column, reason."""
+    names = ["offset", *(QUARANTINE[name].name for name in ("rule", "column", "reason"))]
+    reported = ((at, found) for at, found in enumerate(values) if found is not None and len(found))
+    lines = [(at, *map(_text, problem)) for at, found in reported for problem in found]
+    return pd.DataFrame(lines, columns=names)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+_whole: Callable[[str], str] = lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # noqa: E731
+
+
+def _storable(row: str) -> str:
+    """The raw row; half a surrogate pair, which no store takes, as the escape that means the same in JSON."""
+    return row if row.isascii() else row.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,125 @@
+"""Which rows were accepted before, in 16 bytes a row, so that repeats are found without keeping the rows.
+
+A row is known by two 64-bit hashes: of its key and of its content. Two keys out of ten million share a hash with
+probability 3e-6 (birthday bound n² / 2⁶⁵); such a row would go to quarantine, where it is seen, and a row is dropped
+as a repeat only where both hashes agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tasks.columns import Table
+from tasks.schema import EVENTS, TEXT_HASH
+
+Hashes = NDArray[np.uint64]
+
+_BATCH_ID = "batch_id"
+_TEXT, _LANGUAGE = EVENTS["text"].name, EVENTS["language"].name
+
+
+class Seen:
+    """Key hash → content hash of accepted rows; of a key that comes twice the later content counts."""
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[Hashes, Hashes]] = []
+
+    @classmethod
+    def of(cls, frames: Iterable[pd.DataFrame], table: Table) -> Seen:
+        """What the accepted rows in `frames`, oldest first, make known."""
+        seen = cls()
+        for frame in frames:
+            seen.add(*hashes(frame, table))
+        return seen
+
+    def __len__(self) -> int:
+        return sum(len(keys) for keys, _ in self._runs)
+
+    def add(self, keys: Hashes, contents: Hashes) -> None:
+        """Take in rows; runs of like size are merged, so a look-up searches few and adding stays cheap."""
+        run = _latest(keys, contents)
+        while self._runs and len(self._runs[-1][0]) <= 2 * len(run[0]):
+            older = self._runs.pop()
+            run = _latest(np.concatenate([older[0], run[0]]), np.concatenate([older[1], run[1]]))
+        if len(run[0]):
+            self._runs.append(run)
+
+    def find(self, keys: Hashes) -> tuple[NDArray[np.bool_], Hashes]:
+        """Which `keys` are known, (n,), and the content of those that are, (n,)."""
+        known, contents = np.zeros(len(keys), dtype=bool), np.zeros(len(keys), dtype=np.uint64)
+        for run_keys, run_contents in self._runs:  # oldest first: a later run overwrites
+            at = np.minimum(np.searchsorted(run_keys, keys), len(run_keys) - 1)
+            hit = run_keys[at] == keys
+            known |= hit
+            contents[hit] = run_contents[at[hit]]
+        return known, contents
+
+
+class Claims:
+    """Who came first with an id: each id of a batch belongs to the first sound row that has it.
+
+    before: what was accepted in earlier batches; it is not changed. updates: True where a later batch may bring other
+    content for a known id, as a catalogue does; within one batch an id never may have two contents.
+    """
+
+    def __init__(self, before: Seen, *, updates: bool) -> None:
+        self._before, self._updates, self._batch = before, updates, Seen()
+
+    def settle(self, keys: Hashes, contents: Hashes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which sound rows conflict with the owner of their id, and which repeat an accepted row; (n,) each."""
+        known, old = self._before.find(keys)
+        claimed, owned = self._batch.find(keys)
+        settled = claimed if self._updates else claimed | known
+        expected = np.where(claimed, owned, old)
+        expected[~settled] = _first(keys[~settled], contents[~settled])
+        claims = ~settled & (np.arange(len(keys)) == _first(keys, np.arange(len(keys))))
+        self._batch.add(keys[claims], contents[claims])
+        same = contents == expected
+        return ~same, same & (~claims | (known & (contents == old)))
+
+
+def hashes(frame: pd.DataFrame, table: Table) -> tuple[Hashes, Hashes]:
+    """Hashes of the key and of the content of each accepted row, (n,) each.
+
+    The batch is no content. Neither is the language of an event: where it was detected, a better detector must not
+    turn a repeat into a conflict. The text is known by `text_hash` where there is one.
+    """
+    left_out = {_BATCH_ID, *((_TEXT, _LANGUAGE) if TEXT_HASH.name in table.names else ())}
+    plain = pd.DataFrame({c.name: _plain(frame[c.name], c.type) for c in table.columns if c.name not in left_out})
+    return _hash(plain[list(table.key)]), _hash(plain)
+
+
+def _hash(plain: pd.DataFrame) -> Hashes:
+    hashed: Hashes = pd.util.hash_pandas_object(plain, index=False, categorize=False).to_numpy(dtype=np.uint64)
+    return hashed
+
+
+def _plain(column: pd.Series, kind: str) -> NDArray[np.generic]:
+    """The column in one form whatever form it came in, so that equal values have equal hashes."""
+    if kind == "timestamp":
+        return np.asarray(column.astype("datetime64[us, UTC]").dt.tz_localize(None), dtype="datetime64[us]")
+    if kind.startswith("list"):
+        return np.array(["\x1f".join(map(str, values)) for values in column], dtype=object)
+    if kind == "string":
+        values = column.astype(object)
+        return np.asarray(values.where(values.notna(), "\x00"), dtype=object)
+    return np.asarray(column.to_numpy(kind, na_value=np.nan))
+
+
+def _first(keys: Hashes, values: NDArray[Any]) -> NDArray[Any]:
+    """For each row the value of the first row with its key."""
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    return values[first[group]]
+
+
+def _latest(keys: Hashes, contents: Hashes) -> tuple[Hashes, Hashes]:
+    """The rows in order of their keys, of equal keys the last."""
+    order = np.argsort(keys, kind="stable")
+    keys, contents = keys[order], contents[order]
+    last = np.append(keys[1:] != keys[:-1], True) if len(keys) else np.zeros(0, dtype=bool)
+    return keys[last], contents[last]
