@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+from deploy.shop import Shop
 from tasks.settings import Settings
 
 _BEGAN = time.monotonic()
@@ -20,6 +21,16 @@ def main(arguments: list[str] | None = None) -> int:
         from deploy.prepare import prepare
 
         prepare()
+        return 0
+    if options.command == "serve":
+        from deploy.serve import serve
+
+        serve()
+        return 0
+    if options.command == "secrets":
+        from deploy.credentials import dotenv
+
+        print(dotenv())
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
@@ -35,13 +46,24 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from deploy import stack
+    from deploy.stack import embedded
+    from deploy.topology import topology
 
     home = Path(options.home or Settings().home).resolve()
-    with stack.embedded(home, options.port, _say) as up:
-        _say(f"Airflow is up: {up.place.api}  login admin / {up.password}  (Ctrl-C stops it)")
+    start = topology if options.topology else embedded
+    with start(home / "topology" if options.topology else home, options.port, _say) as stack:
+        status = 0
+        if options.command == "demo":
+            from deploy.demo import demo
+
+            shop = Shop(options.users, options.days, options.seed)
+            status = demo(stack, shop, _say)
+        _say(f"Airflow: {stack.place.api}  login: admin / {stack.password}")
+        if options.command == "demo" and options.exit:
+            return status
+        _say("Ctrl-C stops it")
         while True:
-            up.processes.check()
+            stack.processes.check()
             time.sleep(1)
 
 
@@ -57,10 +79,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m deploy", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="start Airflow and its stores here, and stay until Ctrl-C")
-    for command in (up,):
+    demo = commands.add_parser("demo", help="the same, and run a batch of the sample shop through the pipeline")
+    for command in (up, demo):
         command.add_argument("--home", help="folder of everything that is kept (default: the setting PENCHANT_HOME)")
         command.add_argument("--port", type=int, default=8080, help="port of Airflow's pages on 127.0.0.1")
-    commands.add_parser("prepare", help="make Airflow's database, logins and pools as the environment says")
+        command.add_argument(
+            "--topology", action="store_true", help="on Celery workers, a running PostgreSQL and a running Redis"
+        )
+    demo.add_argument("--users", type=int, default=Shop.users, help="users of the sample shop")
+    demo.add_argument("--days", type=int, default=Shop.days, help="days that one batch covers")
+    demo.add_argument("--seed", type=int, default=Shop.seed, help="seed of the sample shop")
+    demo.add_argument("--exit", action="store_true", help="stop when done; the status is 0 only if every task worked")
+    commands.add_parser("prepare", help="make databases, logins and pools as the environment says")
+    commands.add_parser("serve", help="answer feature requests over HTTP")
+    commands.add_parser("secrets", help="print a new `.env` for docker-compose.yml")
     return parser
 
 

@@ -23,6 +23,11 @@ def worker(queue: str, concurrency: int) -> Command:
 
 WORKERS: dict[str, Command] = {"worker-default": worker("default", 2), "worker-gpu": worker("gpu", 1)}
 
+FEATURES: dict[str, Command] = {"feature-server": ("python", "-m", "deploy", "serve")}
+
+TOPOLOGY: dict[str, Command] = {**AIRFLOW, **WORKERS, **FEATURES}
+"""What runs where the work is spread over several machines."""
+
 POOLS: dict[str, tuple[int, str]] = {
     "gpu": (1, "Neural work: as many slots as there are GPUs, or one on a machine without"),
 }

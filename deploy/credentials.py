@@ -24,9 +24,22 @@ def credentials(home: Path) -> Credentials:
     """Those kept in `<home>/secrets.json`, made on the first call."""
     path = home / "secrets.json"
     if not path.is_file():
-        fernet = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-        write_private(path, asdict(Credentials(secrets.token_urlsafe(64), secrets.token_urlsafe(32), fernet)))
+        write_private(path, asdict(Credentials(secrets.token_urlsafe(64), secrets.token_urlsafe(32), _fernet_key())))
     return Credentials(**json.loads(path.read_text()))
+
+
+def dotenv() -> str:
+    """The lines of a new `.env`: every secret that `docker-compose.yml` asks for, made anew."""
+    made = {
+        "POSTGRES_PASSWORD": secrets.token_hex(16),
+        "REDIS_PASSWORD": secrets.token_hex(16),
+        "AIRFLOW_JWT_SECRET": secrets.token_urlsafe(64),
+        "AIRFLOW_SECRET_KEY": secrets.token_urlsafe(32),
+        "AIRFLOW_FERNET_KEY": _fernet_key(),
+        "AIRFLOW_ADMIN_PASSWORD": secrets.token_urlsafe(9),
+        "AIRFLOW_VIEWER_PASSWORD": secrets.token_urlsafe(9),
+    }
+    return "\n".join(f"{name}={value}" for name, value in made.items())
 
 
 def passwords(home: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
@@ -50,3 +63,7 @@ def write_private(path: Path, value: Mapping[str, str]) -> None:
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         json.dump(value, file, indent=1)
     aside.replace(path)
+
+
+def _fernet_key() -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()

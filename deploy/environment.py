@@ -30,6 +30,8 @@ class Place:
     """Redis URL of the Celery queue; empty: tasks run beside the scheduler."""
     settings: dict[str, str] = field(default_factory=dict)
     """`PENCHANT_` settings beyond the home."""
+    features_port: int = 6566
+    """Port of the feature server, which listens on `host` too."""
 
 
 def environment(place: Place, credentials: Credentials) -> dict[str, str]:
@@ -39,9 +41,15 @@ def environment(place: Place, credentials: Credentials) -> dict[str, str]:
         **_secrets(credentials),
         **_pace(),
         **(_celery(place) if place.broker else {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}),
+        "FEATURE_SERVER": f"{place.host}:{place.features_port}",
         "PENCHANT_HOME": place.home,
         **place.settings,
     }
+
+
+def shared_stores(postgres: str, redis: str) -> dict[str, str]:
+    """Settings that put features where every machine reaches them: registry in PostgreSQL, online features in Redis."""
+    return {"PENCHANT_ONLINE_STORE": "redis", "PENCHANT_POSTGRES_DSN": postgres, "PENCHANT_REDIS_URL": redis}
 
 
 def with_driver(uri: str, driver: str) -> str:
@@ -87,8 +95,9 @@ def _pace() -> dict[str, str]:
     return {
         "AIRFLOW__CORE__PARALLELISM": "4",  # the default forks 32 workers
         "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "5",
-        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
-        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "5",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "30",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "60",
+        "AIRFLOW__DAG_PROCESSOR__PRINT_STATS_INTERVAL": "3600",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.25",
         # A dead task is found after a minute, yet a task outlives a restart of the API server.
         "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "60",

