@@ -8,6 +8,7 @@ from tasks.scoring.ids import IdMap
 from tasks.scoring.interactions import Interactions
 from tasks.scoring.learning import evidence, learn
 from tasks.scoring.neighbours import EASEScorer, ItemKNNScorer, MarkovScorer
+from tasks.scoring.persistence import load, save
 from tasks.scoring.popularity import PopularityScorer
 from tasks.scoring.reasons import Facts
 from tasks.scoring.recommend import recommend, stream
@@ -34,7 +35,9 @@ __all__ = [
     "centred",
     "evidence",
     "learn",
+    "load",
     "recommend",
+    "save",
     "stream",
     "top",
 ]

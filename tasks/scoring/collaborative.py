@@ -46,14 +46,7 @@ class CollaborativeScorer:
         matrix = interactions.matrix()
         if not (matrix.data > 0).any():
             raise NotEnoughData("collaborative: no user liked an item; at least one positive event is needed")
-        self.model = AlternatingLeastSquares(
-            factors=self.factors,
-            regularization=self.regularization,
-            alpha=self.alpha,
-            iterations=self.iterations,
-            random_state=self.seed,
-            num_threads=self.threads,
-        )
+        self.model = self._unfitted()
         with threadpool_limits(1, "blas"):  # implicit runs its own threads; BLAS threads below them make it crawl
             self.model.fit(matrix, show_progress=False)
         self.known = np.bincount(matrix.indices, minlength=interactions.n_items) > 0
@@ -61,10 +54,15 @@ class CollaborativeScorer:
 
     @property
     def item_factors(self) -> Scores:
-        """Taste vector of each item `(m, factors)`."""
+        """Taste vector of each item `(m, factors)`; all that folding a user in needs, so all that is saved."""
         if self.model is None:
             raise ModelError(f"{self.name}: fit before asking for scores")
         return np.asarray(self.model.item_factors, dtype=np.float32)
+
+    @item_factors.setter
+    def item_factors(self, factors: Scores) -> None:
+        self.model = self._unfitted()
+        self.model.item_factors = factors
 
     def scores(self, users: Indices, history: Interactions) -> Scores:
         """Inner product of the folded-in user and each item (b, m)."""
@@ -75,3 +73,13 @@ class CollaborativeScorer:
             assert self.model is not None
             folded = self.model.recalculate_user(np.arange(len(users)), block) if len(users) else items[:0]
         return silenced(folded @ items.T, liking, self.known)
+
+    def _unfitted(self) -> AlternatingLeastSquares:
+        return AlternatingLeastSquares(
+            factors=self.factors,
+            regularization=self.regularization,
+            alpha=self.alpha,
+            iterations=self.iterations,
+            random_state=self.seed,
+            num_threads=self.threads,
+        )

@@ -19,6 +19,8 @@ from tasks.scoring import (
     PopularityScorer,
     Scorer,
     SequenceScorer,
+    load,
+    save,
     top,
 )
 from tasks.scoring.blend import Blend
@@ -86,6 +88,17 @@ class TestContract:
         nobody = Interactions.from_sequences([np.empty(0, np.int64)] * N, N)
         scores = SCORERS[name]().fit(board).scores(np.arange(2), nobody)
         assert np.isnan(scores).all() == (name != "popularity")
+
+    def test_saved_and_loaded_it_says_the_same(self, name, tmp_path):
+        board, _ = checkerboard(N)
+        scorer = SCORERS[name]().fit(board)
+        if name in ("content", "sequence"):
+            with pytest.raises(ModelError, match="made from other tables"):
+                save(scorer, tmp_path)
+            return
+        save(scorer, tmp_path)
+        users = np.arange(5)
+        np.testing.assert_array_equal(load(tmp_path).scores(users, board), scorer.scores(users, board))
 
     def test_scoring_leaves_the_model_as_it_was(self, name):
         board, _ = checkerboard(N)
@@ -225,3 +238,17 @@ def test_a_sequence_model_of_the_wrong_shape_is_refused():
         SequenceScorer(lambda users, history: np.zeros((1, 1), np.float32)).scores(np.arange(2), board)
     with pytest.raises(ModelError, match="wide"):
         SequenceScorer.from_states(np.zeros((2, 3), np.float32), np.zeros((2, 4), np.float32))
+
+
+def test_a_damaged_or_foreign_folder_is_refused(tmp_path):
+    with pytest.raises(ModelError, match="FileNotFoundError"):
+        load(tmp_path)
+    board, _ = checkerboard(N)
+    save(PopularityScorer().fit(board), tmp_path)
+    whole = (tmp_path / "learnt.npz").read_bytes()
+    for damaged in (b"not an archive", whole[: len(whole) // 2]):
+        (tmp_path / "learnt.npz").write_bytes(damaged)
+        with pytest.raises(ModelError, match="fit it again"):
+            load(tmp_path)
+    with pytest.raises(ModelError, match="fit before saving"):
+        save(PopularityScorer(), tmp_path)
