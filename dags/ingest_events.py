@@ -28,7 +28,7 @@ PARAMS = {
     "items": _paths("Item files", "The catalogue, in the same formats. May be left out once items are known."),
     "mapping": _optional("Mapping file", "YAML that names your columns; not needed for Penchant's own names."),
     "source": _optional("Source name", "A name for where the rows come from; shown in the quarantine."),
-    "as_of": _optional("As of", "End of the data interval; empty: as the data says.", format="date-time"),
+    "as_of": _optional("As of", "End of the data interval; empty: when the run was asked for.", format="date-time"),
     "connection": _optional("PostgreSQL connection", "Id of an Airflow connection to read events from.", section="SQL"),
     "query": _optional("Query or table", "A table name or SELECT that yields the events.", section="SQL"),
     "watermark": _optional("Watermark column", "Growing column: only rows beyond the last batch.", section="SQL"),
@@ -41,11 +41,12 @@ def ingest_events() -> None:
     """One task: check a batch and publish what was accepted."""
 
     @task(outlets=[ACCEPTED_EVENTS, ACCEPTED_ITEMS])
-    def check_batch(params: dict[str, Any], ti: Any) -> Bag:
+    def check_batch(params: dict[str, Any], ti: Any, dag_run: Any) -> Bag:
         from tasks import jobs
 
-        names = ("events", "items", "mapping", "source", "as_of", "query", "watermark")
-        outcome = jobs.ingest(dsn=libpq_uri(params["connection"]), **{name: params[name] for name in names})
+        form = {name: params[name] for name in ("events", "items", "mapping", "source", "query", "watermark")}
+        as_of = params["as_of"] or dag_run.run_after.isoformat()
+        outcome = jobs.ingest(**form, as_of=as_of, dsn=libpq_uri(params["connection"]))
         # A second try may find its own batch: then the first one died before it could publish.
         if outcome["repeated"] and ti.try_number == 1 and not params["again"]:
             raise AirflowSkipException(f"batch {outcome['batch_id']} was taken in before; nothing was changed")

@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.shop import Shop
@@ -62,9 +63,11 @@ def _run(options: argparse.Namespace) -> int:
         if options.command == "demo" and options.exit:
             return status
         _say("Ctrl-C stops it")
-        while True:
-            stack.processes.check()
-            time.sleep(1)
+        with suppress(KeyboardInterrupt):  # the usual way to end
+            while True:
+                stack.processes.check()
+                time.sleep(1)
+        return status
 
 
 def _say(line: str) -> None:

@@ -1,0 +1,51 @@
+# `make help` lists the commands. Everything is installed into .venv on first use.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install demo up topology serve test check lint format clean
+
+USERS ?= 300
+DAYS ?= 60
+SEED ?= 0
+PORT ?= 8080
+EXIT ?=
+
+# A shell that forbids bytecode would make every start of Airflow three times slower.
+unexport PYTHONDONTWRITEBYTECODE
+PYTHON := .venv/bin/python
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+
+install: ## install everything into .venv; costs nothing the second time
+	@bash deploy/install.sh
+
+demo: install ## run a batch of the sample shop through the whole pipeline (USERS, DAYS, SEED, PORT; EXIT=1 ends by itself)
+	@exec $(PYTHON) -m deploy demo --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
+
+up: install ## start Airflow and its stores, and stay until Ctrl-C (PORT)
+	@exec $(PYTHON) -m deploy up --port $(PORT)
+
+topology: install ## the demo on Celery workers, with a running PostgreSQL (DATABASE_URL) and Redis (REDIS_URL)
+	@exec $(PYTHON) -m deploy demo --topology --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
+
+serve: install ## answer feature requests over HTTP on 127.0.0.1:6566
+	@exec $(PYTHON) -m deploy serve
+
+test: install ## all tests; those that need what is not there are skipped with a reason
+	$(PYTHON) -m pytest
+
+check: install lint ## the daily command: lint, types and the fast tests
+	.venv/bin/mypy
+	$(PYTHON) -m pytest -n 2 -m "not slow and not airflow and not topology and not data"
+
+lint: install ## ruff, with Airflow's rules
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+format: install ## put every file into shape
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean: ## remove what was computed and kept (var/), caches and .venv
+	rm -rf var .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
