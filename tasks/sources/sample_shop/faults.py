@@ -1,0 +1,128 @@
+"""Faults planted in the rows of a day: what goes wrong with real data, one way at a time, each written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.errors import SettingsError
+from tasks.schema import EVENTS, KINDS, RATING_MAX, TEXT_KINDS
+
+Array = NDArray[Any]
+Rows = dict[str, Array]
+"""Columns of a day as they will be written, by name: strings, None where empty, (n,) each."""
+Values = Callable[[Array, np.random.Generator], Any]
+
+_TOO_LONG = (EVENTS["text"].max_length or 0) + 1
+_ACTS = [kind for kind in KINDS if kind not in TEXT_KINDS]
+_BAD_TIMES = ("yesterday", "2026-13-45T25:61:00Z", "31/31/2026")
+_BAD_STARS = ("0", "-1", "9.5", "100")
+_BAD_KINDS = ("lurk", "share", "???")
+_FOREIGN = (
+    "Cette machine est vraiment très bien, mes enfants et moi nous en sommes contents tous les jours.",
+    "Das Gerät ist sehr gut verarbeitet und wir benutzen es jeden Morgen mit großer Freude.",
+    "Este producto es muy bueno y llegó antes de lo que esperaba, lo recomiendo a todos mis amigos.",
+    "Очень хорошая вещь, пользуюсь каждый день и всем своим друзьям советую.",
+    "とても良い商品でした。毎日使っていますが、まったく問題がありません。",
+    "정말 좋은 제품이에요. 매일 사용하고 있는데 아주 만족합니다.",
+)
+
+
+@dataclass(frozen=True)
+class FaultClass:
+    """One way for a row to be wrong: the rule that must catch it, the kinds it happens to, and the values it puts in.
+
+    added: whether the faulty row stands behind the good one it was made from, instead of taking its place.
+    """
+
+    rule: str
+    column: str | None
+    values: Values | None
+    kinds: tuple[str, ...] = KINDS
+    added: bool = False
+
+
+def _one_of(choices: tuple[str, ...]) -> Values:
+    return lambda values, rng: np.array(choices, dtype=object)[rng.integers(len(choices), size=len(values))]
+
+
+def _each(change: Callable[[str], str]) -> Values:
+    return lambda values, rng: np.array([change(value) for value in values], dtype=object)
+
+
+def _nothing(values: Array, rng: np.random.Generator) -> Any:
+    return None
+
+
+def _misread(text: str) -> str:
+    """UTF-8 read as Windows-1252; English, which survives that, gets a quotation mark that does not."""
+    marked = text if not text.isascii() else f"“{text}”"
+    return marked.encode().decode("cp1252", errors="replace")
+
+
+def _too_long(text: str) -> str:
+    return (text + " ") * (_TOO_LONG // (len(text) + 1) + 1) + text
+
+
+FAULTS: dict[str, FaultClass] = {
+    "no_user": FaultClass("missing_user_id", "user_id", _nothing),
+    "no_kind": FaultClass("missing_kind", "kind", _nothing),
+    "no_time": FaultClass("missing_event_time", "event_time", _nothing),
+    "no_item": FaultClass("missing_item_id", "item_id", _nothing, kinds=tuple(_ACTS)),
+    "no_stars": FaultClass("missing_rating", "rating", _nothing, kinds=("rating",)),
+    "no_text": FaultClass("missing_text", "text", _nothing, kinds=TEXT_KINDS),
+    "bad_time": FaultClass("parse_time", "event_time", _one_of(_BAD_TIMES)),
+    "future_time": FaultClass("future_time", "event_time", _each(lambda time: f"{int(time[:4]) + 9}{time[4:]}")),
+    "ancient_time": FaultClass("event_time_range", "event_time", _each(lambda time: f"1970{time[4:]}")),
+    "bad_stars": FaultClass("rating_scale", "rating", _one_of(_BAD_STARS), kinds=("rating", "review")),
+    "odd_kind": FaultClass("unknown_kind", "kind", _one_of(_BAD_KINDS)),
+    "odd_item": FaultClass("unknown_item", "item_id", _each(lambda item: f"{item}-gone"), kinds=tuple(_ACTS)),
+    "long_text": FaultClass("text_too_long", "text", _each(_too_long), kinds=TEXT_KINDS),
+    "long_user": FaultClass("user_id_too_long", "user_id", _each(lambda user: user * 99)),
+    "misread_text": FaultClass("encoding", "text", _each(_misread), kinds=TEXT_KINDS),
+    "foreign_text": FaultClass("language", "text", _one_of(_FOREIGN), kinds=TEXT_KINDS),
+    "taken_id": FaultClass("duplicate_id", "user_id", _each(lambda user: f"{user}x"), added=True),
+    "repeat": FaultClass("exact_repeat", None, None, added=True),
+}
+"""Every class by name. Each is caught by one rule of the quality room and by no other."""
+
+
+def fault_classes(names: Collection[str] | None) -> tuple[str, ...]:
+    """`names` in the order of `FAULTS`, all where None; raises `SettingsError` for a name that is no class."""
+    unknown = sorted(set(names or ()) - set(FAULTS))
+    if unknown:
+        raise SettingsError(f"unknown fault classes {', '.join(unknown)}; the classes are {', '.join(FAULTS)}")
+    return tuple(name for name in FAULTS if names is None or name in names)
+
+
+def plant(rows: Rows, names: tuple[str, ...], rate: float, rng: np.random.Generator) -> tuple[Rows, Array, Array]:
+    """`rows` with faults: each class in `rate / len(names)` of the rows, never two in one row.
+
+    Returns the rows, the places (m,) of the faulty ones, 0-based and increasing, and their classes (m,). A class
+    whose kinds are rarer than its share gets as many rows as there are. rng decides what goes wrong where.
+    """
+    n = len(rows["kind"])
+    free = np.ones(n, dtype=bool)
+    chosen: dict[str, Array] = {}
+    wanted = rng.binomial(n, rate / max(len(names), 1), size=len(names))
+    for name, many in sorted(zip(names, wanted, strict=True), key=lambda pair: len(FAULTS[pair[0]].kinds)):
+        able = np.flatnonzero(free & np.isin(rows["kind"], FAULTS[name].kinds))
+        chosen[name] = rng.choice(able, min(int(many), len(able)), replace=False)
+        free[chosen[name]] = False
+    added = np.sort(np.concatenate([at for name, at in chosen.items() if FAULTS[name].added] or [np.empty(0, int)]))
+    source = np.sort(np.concatenate([np.arange(n), added]))
+    second = np.append(False, source[1:] == source[:-1]) if len(source) else np.empty(0, bool)
+    out = {name: column[source] for name, column in rows.items()}
+    labels = np.full(len(source), None, dtype=object)
+    for name, at in chosen.items():
+        fault = FAULTS[name]
+        places = np.flatnonzero(np.isin(source, at) & (second == fault.added))
+        if fault.values and fault.column:
+            out[fault.column][places] = fault.values(out[fault.column][places], rng)
+        labels[places] = name
+    places = np.flatnonzero(labels != None)  # noqa: E711 - element by element
+    return out, places, labels[places]
