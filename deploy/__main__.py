@@ -36,12 +36,13 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     from deploy.processes import ComponentDied
+    from deploy.rest import Refused
 
     try:
         return _run(options)
     except KeyboardInterrupt:
         return 130
-    except ComponentDied as error:
+    except (ComponentDied, Refused) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
 

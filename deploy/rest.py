@@ -12,6 +12,10 @@ import httpx
 ENDED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 
 
+class Refused(RuntimeError):
+    """Airflow answered a call with an error."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of one DAG."""
@@ -97,9 +101,12 @@ class Airflow:
         ]
 
     def started_by(self, run: Run) -> Iterator[Run]:
-        """The runs that the asset events of `run` started."""
-        events = self.get("assets/events", source_dag_id=run.dag, source_run_id=run.id)["asset_events"]
-        for event in events:
+        """The runs that the asset events of `run` started, as far as they have begun."""
+        try:
+            answer = self.get("assets/events", source_dag_id=run.dag, source_run_id=run.id)
+        except Refused:  # Airflow 3.3 answers 500 while a started run waits in the queue and has no start date
+            return
+        for event in answer["asset_events"]:
             for started in event["created_dagruns"]:
                 yield Run(started["dag_id"], started["run_id"])
 
@@ -116,7 +123,7 @@ class Airflow:
             self._http.headers["Authorization"] = f"Bearer {token}"
             answer = self._http.request(method, f"/api/v2/{path}", **request)
         if answer.is_error:
-            raise RuntimeError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
+            raise Refused(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
         value: dict[str, Any] = answer.json()
         return value
 
