@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import SettingsError
-from tasks.schema import EVENTS, KINDS, RATING_MAX, TEXT_KINDS
+from tasks.schema import EVENTS, KINDS, TEXT_KINDS
+from tasks.sources.sample_shop.rows import ACTS, ITEM, KIND, RATING, TEXT, TIME, USER, Rows
 
 Array = NDArray[Any]
-Rows = dict[str, Array]
-"""Columns of a day as they will be written, by name: strings, None where empty, (n,) each."""
 Values = Callable[[Array, np.random.Generator], Any]
 
-_TOO_LONG = (EVENTS["text"].max_length or 0) + 1
-_ACTS = [kind for kind in KINDS if kind not in TEXT_KINDS]
+_TOO_LONG = (EVENTS[TEXT].max_length or 0) + 1
 _BAD_TIMES = ("yesterday", "2026-13-45T25:61:00Z", "31/31/2026")
 _BAD_STARS = ("0", "-1", "9.5", "100")
+_WORDED_STARS = ("five stars", "四星", "n/a stars")
+_RATED = ("rating", "review")
 _BAD_KINDS = ("lurk", "share", "???")
 _FOREIGN = (
     "Cette machine est vraiment très bien, mes enfants et moi nous en sommes contents tous les jours.",
@@ -69,26 +69,27 @@ def _too_long(text: str) -> str:
 
 
 FAULTS: dict[str, FaultClass] = {
-    "no_user": FaultClass("missing_user_id", "user_id", _nothing),
-    "no_kind": FaultClass("missing_kind", "kind", _nothing),
-    "no_time": FaultClass("missing_event_time", "event_time", _nothing),
-    "no_item": FaultClass("missing_item_id", "item_id", _nothing, kinds=tuple(_ACTS)),
-    "no_stars": FaultClass("missing_rating", "rating", _nothing, kinds=("rating",)),
-    "no_text": FaultClass("missing_text", "text", _nothing, kinds=TEXT_KINDS),
-    "bad_time": FaultClass("parse_time", "event_time", _one_of(_BAD_TIMES)),
-    "future_time": FaultClass("future_time", "event_time", _each(lambda time: f"{int(time[:4]) + 9}{time[4:]}")),
-    "ancient_time": FaultClass("event_time_range", "event_time", _each(lambda time: f"1970{time[4:]}")),
-    "bad_stars": FaultClass("rating_scale", "rating", _one_of(_BAD_STARS), kinds=("rating", "review")),
-    "odd_kind": FaultClass("unknown_kind", "kind", _one_of(_BAD_KINDS)),
-    "odd_item": FaultClass("unknown_item", "item_id", _each(lambda item: f"{item}-gone"), kinds=tuple(_ACTS)),
-    "long_text": FaultClass("text_too_long", "text", _each(_too_long), kinds=TEXT_KINDS),
-    "long_user": FaultClass("user_id_too_long", "user_id", _each(lambda user: user * 99)),
-    "misread_text": FaultClass("encoding", "text", _each(_misread), kinds=TEXT_KINDS),
-    "foreign_text": FaultClass("language", "text", _one_of(_FOREIGN), kinds=TEXT_KINDS),
-    "taken_id": FaultClass("duplicate_id", "user_id", _each(lambda user: f"{user}x"), added=True),
+    "no_user": FaultClass(f"missing_{USER}", USER, _nothing),
+    "no_kind": FaultClass(f"missing_{KIND}", KIND, _nothing),
+    "no_time": FaultClass(f"missing_{TIME}", TIME, _nothing),
+    "no_item": FaultClass(f"missing_{ITEM}", ITEM, _nothing, kinds=ACTS),
+    "no_stars": FaultClass(f"missing_{RATING}", RATING, _nothing, kinds=("rating",)),
+    "no_text": FaultClass(f"missing_{TEXT}", TEXT, _nothing, kinds=TEXT_KINDS),
+    "bad_time": FaultClass("parse_time", TIME, _one_of(_BAD_TIMES)),
+    "future_time": FaultClass("future_time", TIME, _each(lambda time: f"{int(time[:4]) + 8}{time[4:]}")),
+    "ancient_time": FaultClass(f"{TIME}_range", TIME, _each(lambda time: f"1972{time[4:]}")),
+    "worded_stars": FaultClass("parse_rating", RATING, _one_of(_WORDED_STARS), kinds=_RATED),
+    "bad_stars": FaultClass("rating_scale", RATING, _one_of(_BAD_STARS), kinds=_RATED),
+    "odd_kind": FaultClass(f"unknown_{KIND}", KIND, _one_of(_BAD_KINDS)),
+    "odd_item": FaultClass("unknown_item", ITEM, _each(lambda item: f"{item}-gone"), kinds=ACTS),
+    "long_text": FaultClass(f"{TEXT}_too_long", TEXT, _each(_too_long), kinds=TEXT_KINDS),
+    "long_user": FaultClass(f"{USER}_too_long", USER, _each(lambda user: user * 99)),
+    "misread_text": FaultClass("encoding", TEXT, _each(_misread), kinds=TEXT_KINDS),
+    "foreign_text": FaultClass("language", TEXT, _one_of(_FOREIGN), kinds=TEXT_KINDS),
+    "taken_id": FaultClass("duplicate_id", USER, _each(lambda user: f"{user}x"), added=True),
     "repeat": FaultClass("exact_repeat", None, None, added=True),
 }
-"""Every class by name. Each is caught by one rule of the quality room and by no other."""
+"""Every class by name. `parse_…` rules are those of the readers of files; a row may break other rules besides."""
 
 
 def fault_classes(names: Collection[str] | None) -> tuple[str, ...]:
@@ -105,12 +106,12 @@ def plant(rows: Rows, names: tuple[str, ...], rate: float, rng: np.random.Genera
     Returns the rows, the places (m,) of the faulty ones, 0-based and increasing, and their classes (m,). A class
     whose kinds are rarer than its share gets as many rows as there are. rng decides what goes wrong where.
     """
-    n = len(rows["kind"])
+    n = len(rows[KIND])
     free = np.ones(n, dtype=bool)
     chosen: dict[str, Array] = {}
     wanted = rng.binomial(n, rate / max(len(names), 1), size=len(names))
     for name, many in sorted(zip(names, wanted, strict=True), key=lambda pair: len(FAULTS[pair[0]].kinds)):
-        able = np.flatnonzero(free & np.isin(rows["kind"], FAULTS[name].kinds))
+        able = np.flatnonzero(free & np.isin(rows[KIND], FAULTS[name].kinds))
         chosen[name] = rng.choice(able, min(int(many), len(able)), replace=False)
         free[chosen[name]] = False
     added = np.sort(np.concatenate([at for name, at in chosen.items() if FAULTS[name].added] or [np.empty(0, int)]))

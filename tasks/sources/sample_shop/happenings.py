@@ -63,7 +63,7 @@ def happenings(world: World, visits: Visits, day: int) -> Happenings:
 def _what_happens(world: World, visits: Visits, rng: np.random.Generator) -> Array:
     """Whether each kind happens on each visit, (visits, kinds)."""
     draw = rng.random((len(KINDS), len(visits)), dtype=np.float32)
-    happens = np.zeros(draw.shape, dtype=bool)
+    happens: Array = np.zeros(draw.shape, dtype=bool)
     happens[CHAT] = draw[CHAT] < rates.CHAT
     happens[SEARCH] = draw[SEARCH] < rates.SEARCH
     happens[VIEW] = draw[VIEW] < rates.VIEW
@@ -88,7 +88,8 @@ def _sentiment(world: World, visits: Visits, day: int, rng: np.random.Generator)
         + rates.BY_TEMPERAMENT * world.people.pleased[visits.user]
         + rates.BY_CHANCE * rng.standard_normal(len(visits))
     )
-    return np.asarray(1 / (1 + np.exp(-rates.SENTIMENT_SLOPE * latent)))
+    sentiment: Array = 1 / (1 + np.exp(-rates.SENTIMENT_SLOPE * latent))
+    return sentiment
 
 
 def _seconds(user: Array, rng: np.random.Generator) -> Array:

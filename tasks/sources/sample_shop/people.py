@@ -24,6 +24,7 @@ class People:
     0 to 1, how long somebody writes, how often with exclamation marks, how often asking. sessions: mean per day.
     """
 
+    ids: Array
     language: Array
     before: Array
     after: Array
@@ -53,6 +54,7 @@ def people(users: int, theme_popularity: Array, rng: np.random.Generator) -> Peo
     days = rng.integers(*rates.DRIFT_DAYS, size=users)
     activity = np.exp(rates.ACTIVITY_SIGMA * rng.standard_normal(users) - rates.ACTIVITY_SIGMA**2 / 2)
     return People(
+        ids=np.array([f"u{at:06d}" for at in range(users)], dtype=object),
         language=(rng.random(users) >= rates.ENGLISH_SHARE).astype(np.int8),
         before=before.astype(np.float32),
         after=after.astype(np.float32),
@@ -77,6 +79,7 @@ def _interests(users: int, popularity: Array, rng: np.random.Generator, avoid: A
     shares = np.where(third[:, None], [rates.FIRST_THEME, rates.SECOND_THEME, rest], two)
     shares = shares * rng.uniform(0.7, 1.3, shares.shape)  # nobody's taste is exactly like another's
     shares /= shares.sum(1, keepdims=True)
-    weights = np.full((users, len(popularity)), rates.STRAY_SHARE / len(popularity))
+    weights: Array = np.full((users, len(popularity)), rates.STRAY_SHARE / len(popularity))
     np.put_along_axis(weights, first_three, (1 - rates.STRAY_SHARE) * shares, axis=1)
-    return weights / weights.sum(1, keepdims=True)
+    weights /= weights.sum(1, keepdims=True)
+    return weights

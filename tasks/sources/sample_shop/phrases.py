@@ -62,14 +62,14 @@ def _phrases(entry: Entry, code: str, ends: str) -> Phrases:
     plain = {name: np.array([_plain(p) for p in entry[name]], dtype=object) for name in _PLAIN}
     for name in ("opening", "closing", "smalltalk"):
         plain[name] = _ended(plain[name], ends)
-    patterns = {}
+    patterns: dict[str, Patterns] = {}
     for name in _PATTERNS:
         texts = np.array([_plain(p) for p in entry[name]], dtype=object)
         patterns[name] = _patterns(texts if name == "search" else _ended(texts, ends), f"{PHRASES}: {code} {name}")
     for tone in (PRAISE, COMPLAINT, OTHER):
         if not len(patterns["review"].by_tone[tone]):
             raise SourceError(f"{PHRASES}: {code} review needs patterns with praise, with complaint and with neither")
-    return Phrases(**graded, **plain, **patterns)
+    return Phrases(**graded, **plain, **patterns)  # type: ignore[arg-type]  # mypy cannot tell the names apart
 
 
 def _by_grade(entries: list[Entry], what: str) -> Array:
@@ -100,4 +100,4 @@ def _plain(entry: str | Entry) -> str:
 
 def _ended(texts: Array, ends: str) -> Array:
     """Sentences that end in no punctuation get the first mark of their language."""
-    return np.array([text if text[-1] in ends + "）)”\"" else text + ends[0] for text in texts], dtype=object)
+    return np.array([text if text[-1] in ends + '）)”"' else text + ends[0] for text in texts], dtype=object)

@@ -37,7 +37,7 @@ class Lists:
         count = self.count[which]
         at = (first * count).astype(np.int64)
         next_to = (at + 1 + (shift * (count - 1)).astype(np.int64)) % count
-        return self.strings[self.start[which] + np.array([at, next_to][:others])]
+        return np.asarray(self.strings[self.start[which] + np.array([at, next_to][:others])])
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ def _as_typed(said: Array, sentiment: Array, rng: np.random.Generator) -> Array:
     """`said` (n,) with a slip of the fingers or an emoji here and there."""
     typed = said.copy()
     for row in np.flatnonzero(rng.random(len(said)) < rates.TYPO):
-        typed[row] = _swapped(typed[row], rng.integers(max(len(typed[row]) - 1, 1)))
+        typed[row] = _swapped(typed[row], int(rng.integers(max(len(typed[row]) - 1, 1))))
     for row in np.flatnonzero(rng.random(len(said)) < rates.EMOJI):
         feeling = sentiment[row]
         choice = _CALM if not abs(feeling - 0.5) > 0.1 else _HAPPY if feeling > 0.5 else _SAD
