@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from tasks.columns import Column, Table
 from tasks.errors import BatchRefused
+from tasks.quality.damage import damaged
 from tasks.quality.languages import languages
 from tasks.schema import EVENTS, ITEMS, QUARANTINE, TEXT_HASH
 from tasks.text import normalise, text_hash
@@ -33,15 +34,16 @@ _DERIVED = (TEXT_HASH.name, BATCH_ID)
 class Chunk:
     """The rows of a chunk as Arrow columns, (n,) each.
 
-    given: columns as they came. clean: the same with prose normalised and blank strings null. problems: one line per
-    value that the source could not read, `offset` being the row's place in the chunk.
+    clean: columns with prose normalised and blank strings null. damage: by column of strings, which values were
+    damaged when they came. problems: one line per value that the source could not read, `offset` being the row's place
+    in the chunk.
     """
 
     table: Table
     positions: NDArray[np.int64]
     rows: NDArray[np.object_]
-    given: dict[str, pa.Array]
     clean: dict[str, pa.Array]
+    damage: dict[str, NDArray[np.bool_]]
     problems: pd.DataFrame
 
     def __len__(self) -> int:
@@ -75,15 +77,15 @@ def read(frame: pd.DataFrame, table: Table) -> Chunk:
         )
     given = {column.name: _typed(frame[column.name], column, table) for column in contract(table)}
     clean = {column.name: _clean(given[column.name], column, table) for column in contract(table)}
+    damage = {c.name: _damage(given[c.name]) for c in contract(table) if "string" in c.type}
     if LANGUAGE in clean:
-        codes = languages(clean[TEXT], given[LANGUAGE])
-        clean[LANGUAGE] = pa.array(codes, type=pa.string())
+        clean[LANGUAGE] = languages(_judgeable(clean[TEXT], damage[TEXT], table), clean[LANGUAGE])
     return Chunk(
         table=table,
         positions=_positions(frame[POSITION], table),
         rows=np.array([_storable(row) for row in frame[ROW]], dtype=object),
-        given=given,
         clean=clean,
+        damage=damage,
         problems=_problems(frame[PROBLEMS]),
     )
 
@@ -133,6 +135,21 @@ def _normalised(values: pa.Array, column: Column) -> pa.Array:
     texts = values.to_numpy(zero_copy_only=False).copy()
     texts[short] = [normalise(text) for text in texts[short]]
     return pa.array(texts, type=values.type, from_pandas=True)
+
+
+def _damage(values: pa.Array) -> NDArray[np.bool_]:
+    """Which values are damaged, of lists those with a damaged entry; seen before normalising hides it."""
+    if not pa.types.is_list(values.type):
+        return damaged(values)
+    mask = np.zeros(len(values), dtype=bool)
+    mask[np.asarray(pc.list_parent_indices(values))[damaged(pc.list_flatten(values))]] = True
+    return mask
+
+
+def _judgeable(texts: pa.Array, damage: NDArray[np.bool_], table: Table) -> pa.Array:
+    """The texts whose language can be judged; the others, null, will not be accepted whatever their language."""
+    fit = pc.less_equal(pc.utf8_length(texts), table[TEXT].max_length)
+    return pc.if_else(pc.and_(fit, pa.array(~damage)), texts, pa.scalar(None, type=texts.type))
 
 
 def _positions(values: pd.Series, table: Table) -> NDArray[np.int64]:

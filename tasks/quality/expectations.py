@@ -20,7 +20,11 @@ logging.getLogger("great_expectations").setLevel(logging.ERROR)  # before the im
 
 import great_expectations as gx  # noqa: E402
 from great_expectations.core.metric_domain_types import MetricDomainTypes  # noqa: E402
-from great_expectations.data_context.types.base import ProgressBarsConfig  # noqa: E402
+from great_expectations.data_context.types.base import (  # noqa: E402
+    DataContextConfig,
+    InMemoryStoreBackendDefaults,
+    ProgressBarsConfig,
+)
 from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine  # noqa: E402
 from great_expectations.expectations.core.expect_column_values_to_be_between import (  # noqa: E402
     ExpectColumnValuesToBeBetween,
@@ -120,7 +124,8 @@ def expectation(rule: Rule) -> ExpectMeasurementToBeBetween:
 
 def _batch_definition() -> Any:
     """Where a frame is handed in, in a context that lives in memory only."""
-    context = gx.get_context(mode="ephemeral")
+    config = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults())  # as shipped it makes a folder
+    context = gx.get_context(mode="ephemeral", project_config=config)
     context.variables.progress_bars = ProgressBarsConfig(globally=False, metric_calculations=False)
     return (
         context.data_sources.add_pandas("chunks")

@@ -22,20 +22,18 @@ _SCRIPTS = ((r"[\p{Hiragana}\p{Katakana}\p{Hangul}]", UNKNOWN), (r"\p{Han}", "zh
 """First match wins: Japanese mixes kana with Han, and Chinese text mixes Han with Latin names."""
 
 
-def languages(texts: pa.Array, given: pa.Array) -> NDArray[np.object_]:
-    """Language code per row; None where there is no text or where it has no letters (`5/5`, an emoji).
+def languages(texts: pa.Array, given: pa.Array) -> pa.Array:
+    """Language code per row, (n,); null where there is no text or where it has no letters (`5/5`, an emoji).
 
-    texts: normalised text, null or empty where there is none, (n,). given: what the row itself says, (n,); its region
+    texts: normalised text, null where there is none, (n,). given: what the row itself says, (n,); its region
     is dropped (`zh-CN` is `zh`).
     """
-    code = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(given)), "[-_].*$", "")
-    result: NDArray[np.object_] = code.to_numpy(zero_copy_only=False).copy()
-    result[np.asarray(pc.equal(code, "").fill_null(True))] = None
-    silent = np.asarray(pc.equal(pc.utf8_length(texts), 0).fill_null(True))
-    open_rows = np.flatnonzero(pd.isna(result) & ~silent)
+    codes = pc.replace_substring_regex(pc.utf8_lower(pc.utf8_trim_whitespace(given)), "[-_].*$", "")
+    result: NDArray[np.object_] = codes.to_numpy(zero_copy_only=False).copy()
+    open_rows = np.flatnonzero(np.asarray(pc.and_(pc.is_null(codes), pc.is_valid(texts))))
     if len(open_rows):
         result[open_rows] = _seen(texts.take(pa.array(open_rows)))
-    return result
+    return pa.array(result, type=codes.type)
 
 
 def _seen(texts: pa.Array) -> NDArray[np.object_]:

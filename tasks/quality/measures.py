@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.quality.chunk import TEXT, Chunk
-from tasks.quality.damage import damaged
 from tasks.schema import EVENTS, ITEM_ID
 
 Numbers = NDArray[Any]
@@ -84,17 +83,8 @@ def unlisted(name: str, allowed: tuple[str, ...]) -> Measure:
 
 
 def damage(name: str) -> Measure:
-    """Read with the wrong encoding, or with characters that no text holds; measured before normalising hides it."""
-
-    def measure(reading: Reading) -> Numbers:
-        values = reading.chunk.given[name]
-        if not pa.types.is_list(values.type):
-            return damaged(values)
-        mask = np.zeros(len(values), dtype=bool)
-        mask[np.asarray(pc.list_parent_indices(values))[damaged(pc.list_flatten(values))]] = True
-        return mask
-
-    return measure
+    """Read with the wrong encoding, or with characters that no text holds."""
+    return lambda reading: reading.chunk.damage[name]
 
 
 def silent(kinds: tuple[str, ...]) -> Measure:

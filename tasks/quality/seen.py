@@ -19,6 +19,9 @@ from tasks.schema import EVENTS, TEXT_HASH
 
 Hashes = NDArray[np.uint64]
 
+NULL = "\ufffe"
+"""Stands for null in a hash; a code point that is no character, so no accepted value holds it."""
+
 _BATCH_ID = "batch_id"
 _TEXT, _LANGUAGE = EVENTS["text"].name, EVENTS["language"].name
 
@@ -107,7 +110,7 @@ def _plain(column: pd.Series, kind: str) -> NDArray[np.generic]:
         return np.array(["\x1f".join(map(str, values)) for values in column], dtype=object)
     if kind == "string":
         values = column.astype(object)
-        return np.asarray(values.where(values.notna(), "\x00"), dtype=object)
+        return np.asarray(values.where(values.notna(), NULL), dtype=object)
     return np.asarray(column.to_numpy(kind, na_value=np.nan))
 
 
