@@ -89,7 +89,7 @@ class SentimentModel:
             model = cls(arrays["idf"], arrays["coefficients"], *(float(facts[k]) for k in _SCALARS))
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ModelError(f"{folder} holds no sentiment model ({type(error).__name__}); fit it again") from error
-        if facts["format"] != FORMAT or model.idf.shape != (FEATURES,) or model.width < 0:
+        if facts.get("format") != FORMAT or model.idf.shape != (FEATURES,) or model.width < 0:
             raise ModelError(f"{folder}: the parts of the sentiment model do not fit each other; fit it again")
         return model
 

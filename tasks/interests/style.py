@@ -45,7 +45,8 @@ _FORMAL = re.compile(
     re.I,
 )
 _INFORMAL = re.compile(
-    r"\b(?:lol|omg|gonna|wanna|gotta|kinda|sorta|yeah|yep|nope|ok|okay|stuff|guys?|cool|awesome|btw|wow|haha+|u|ur|thx)\b"
+    r"\b(?:lol|omg|gonna|wanna|gotta|kinda|sorta|yeah|yep|nope|ok|okay|stuff|guys?|cool|awesome|btw|wow|haha+|"
+    r"u|ur|thx)\b"
     rf"|\w['’](?:s|t|re|ve|ll|d|m)\b|([^\W\d_{_HAN}])\1\1|啦|呀|哦|嘛|哈哈|嘿|呗|咯|超(?=[好级赞棒])|靠谱|给力|{_EMOJI}",
     re.I,
 )

@@ -137,7 +137,7 @@ class TopicModel:
         except (OSError, ValueError, KeyError, TypeError, safetensors.SafetensorError) as error:
             raise ModelError(f"{folder} holds no topic model ({type(error).__name__}); fit topics again") from error
         expected = (len(model.topic_ids), len(model.vocabulary.words))
-        if facts["format"] != FORMAT or model.weights.shape != expected or model.alpha.shape != expected[:1]:
+        if facts.get("format") != FORMAT or model.weights.shape != expected or model.alpha.shape != expected[:1]:
             raise ModelError(f"{folder}: the parts of the topic model do not fit each other; fit topics again")
         return model
 

@@ -68,10 +68,9 @@ def test_an_empty_text_says_nothing() -> None:
     assert style_axes([]).shape == (0, len(AXES))
 
 
-@pytest.mark.parametrize(
-    "text", ["-" * 20_000, "a" * 20_000, "!" * 20_000, "a." * 10_000, "'" * 20_000, "啦" * 20_000, ":-" * 9_000]
-)
-def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+@pytest.mark.parametrize("run", ["-", "a", "!", "a.", "'", "a'", "啦", ":-", "1,", "\n", "A"])
+def test_hostile_text_costs_no_more_than_its_length(run: str) -> None:
+    text = run * 20_000
     start = time.perf_counter()
     assert (style_axes([text]) <= 1).all()
     assert time.perf_counter() - start < 1
