@@ -6,6 +6,7 @@ import argparse
 import signal
 import sys
 import time
+import warnings
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _BEGAN = time.monotonic()
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives the exit status."""
     options = _parser().parse_args(arguments)
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # the embedded PostgreSQL does without
     if options.command == "prepare":
         from deploy.prepare import prepare
 
