@@ -63,7 +63,7 @@ def happenings(world: World, visits: Visits, day: int) -> Happenings:
 def _what_happens(world: World, visits: Visits, rng: np.random.Generator) -> Array:
     """Whether each kind happens on each visit, (visits, kinds)."""
     draw = rng.random((len(KINDS), len(visits)), dtype=np.float32)
-    happens: Array = np.zeros(draw.shape, dtype=bool)
+    happens = np.zeros(draw.shape, dtype=bool)
     happens[CHAT] = draw[CHAT] < rates.CHAT
     happens[SEARCH] = draw[SEARCH] < rates.SEARCH
     happens[VIEW] = draw[VIEW] < rates.VIEW
@@ -73,7 +73,8 @@ def _what_happens(world: World, visits: Visits, rng: np.random.Generator) -> Arr
     happens[RATING] = bought & ~happens[REVIEW] & (draw[RATING] < rates.RATING_IF_BOUGHT)
     happens[COMMENT] = draw[COMMENT] < rates.COMMENT
     happens[QUESTION] = draw[QUESTION] < 2 * rates.QUESTION * world.people.curious[visits.user]  # curious: mean ½
-    return happens.T
+    by_visit: Array = happens.T
+    return by_visit
 
 
 def _sentiment(world: World, visits: Visits, day: int, rng: np.random.Generator) -> Array:
@@ -96,8 +97,9 @@ def _seconds(user: Array, rng: np.random.Generator) -> Array:
     """Seconds since midnight of events that are sorted by user, (n,): a start in waking hours, then gap after gap."""
     gaps = 1 + np.minimum(rng.exponential(_MEAN_GAP, len(user)), _MOST_GAP).astype(np.int64)
     _, first, session = np.unique(user, return_index=True, return_inverse=True)
-    since = np.cumsum(gaps)
+    since: Array = np.cumsum(gaps)
     since -= since[first][session]
     last = np.append(first[1:], len(user))[: len(first)] - 1
     start = rng.beta(4, 2.5, len(first)) * (DAY_SECONDS - 1 - since[last])
-    return start.astype(np.int64)[session] + since
+    since += start.astype(np.int64)[session]
+    return since

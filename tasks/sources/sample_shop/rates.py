@@ -33,8 +33,8 @@ HABIT = 0.5
 what interest alone would give it (about 0.05), so that order carries signal that counts do not."""
 SEEN_WEIGHT = 0.06
 """Weight of an item already seen against a new one: people come back, and mostly go on to something new."""
-ITEM_SKEW, THEME_SKEW = 0.8, 0.3
-"""Exponents of popularity by rank (Zipf); real catalogues lie near 0.6 to 1. Themes differ less than items."""
+ITEM_SKEW, THEME_SKEW = 1.0, 0.4
+"""Exponents of popularity by rank (Zipf); real catalogues lie near 0.6 to 1, and the habit flattens it. Themes differ less than items."""
 
 # what happens on a visit
 CHAT = 0.04

@@ -47,7 +47,7 @@ def write_shop(
 
     The same arguments give the same files, and without faults two windows that meet give the rows of the whole.
     users: people in the world. faults: share of rows that are spoilt, shared evenly among `fault_classes` (all where
-    None; see `faults.FAULTS`). start: date of day 0. progress: called after each day with the rows it wrote. data:
+    None; see `faults.FAULTS`). start: date of day 0. progress: called with 1 after each day that was written. data:
     folder with `catalogue.yaml` and `phrases.yaml`. Returns `as_of` (ISO, end of the last day), `counts` and `paths`.
     Raises `SettingsError` for an argument out of range and `SourceError` for unusable data; then nothing is written.
     """
@@ -109,7 +109,7 @@ def _write_days(folder: Path, shop: Shop, window: range, progress: Callable[[int
             active[made.users] = True
             rows, texts = rows + len(made), texts + made.written
             if progress:
-                progress(len(made))
+                progress(1)
     people = {"users": len(world.people), "active_users": int(active.sum()), "items": len(world.catalogue)}
     events = {"rows": rows, "events": kinds.total(), "texts": texts}
     return {**events, **people, "kinds": dict(kinds), "faults": dict(faults)}
