@@ -121,10 +121,11 @@ def switches(connection: sa.Connection) -> list[Switch]:
     return [Switch(**row) for row in rows]
 
 
-def stage(connection: sa.Connection, manifest: Manifest) -> None:
-    """Write a release down before its rows are written; one whose rows changed must be verified again.
+def stage(connection: sa.Connection, manifest: Manifest) -> bool:
+    """Write a release down before its rows are written; returns whether other rows of it may be online already.
 
-    Raises `ReleaseError` where the release is live with other rows: a live release is never changed.
+    A release whose rows changed must be verified again. Raises `ReleaseError` where it is live: a live release is
+    never changed.
     """
     row = connection.execute(sa.select(RELEASES).where(RELEASES.c.name == manifest.name)).mappings().first()
     same = row is not None and Manifest.from_json(row["manifest"]).blocks == manifest.blocks and not row["retired_at"]
@@ -137,6 +138,7 @@ def stage(connection: sa.Connection, manifest: Manifest) -> None:
     values = {"manifest": manifest.to_json(), "verified_at": verified, "retired_at": None, "removed_at": None}
     statement = insert(RELEASES).values(name=manifest.name, **values)
     connection.execute(statement.on_conflict_do_update(index_elements=[RELEASES.c.name], set_=values))
+    return row is not None and not same
 
 
 def mark(

@@ -139,7 +139,7 @@ def _checked(arrow: pa.Table, table: Table, as_of: datetime) -> pa.Table:
         )
     for column in table.features:
         values = arrow[column.name]
-        if column.type.startswith("list") and pc.list_flatten(values).null_count:
+        if column.type in ("list<string>", "list<int64>") and pc.list_flatten(values).null_count:
             raise ReleaseError(
                 f"{table.name}.{column.name}: a null inside a list; Feast would serve it as an empty value"
             )

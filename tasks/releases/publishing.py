@@ -23,7 +23,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from feast import FeatureStore, FeatureView
 from feast.errors import FeastObjectNotFoundException
-from feast.infra.registry.sql import feature_services
+from feast.infra.registry.sql import (
+    data_sources,
+    feature_services,
+    feature_view_version_history,
+    feature_views,
+)
 from feast.protos.feast.core.FeatureService_pb2 import FeatureService as ServiceProto
 from sqlalchemy.dialects.postgresql import insert
 
@@ -56,12 +61,15 @@ def apply_views(store: FeatureStore, manifest: Manifest, *, by: str = "") -> Non
             raise ReleaseError(f"release {manifest.name}: {path} is not the file in its manifest; write it again")
     with publishing(store, f"stage {manifest.name}", by=by):
         with engine_of(store).begin() as connection:
-            ledger.stage(connection, manifest)
+            changed = ledger.stage(connection, manifest)
         views = features.views(manifest.name, paths)
-        store.apply([features.USER, features.ITEM, *views.values(), *features.services(manifest.name, views)])
+        if changed:
+            _drop_rows(store, list(views.values()))
+        if live(store) != manifest.name:
+            store.apply([features.USER, features.ITEM, *views.values(), *features.services(manifest.name, views)])
+            with engine_of(store).begin() as connection:
+                ledger.mark(connection, manifest.name, "staged_at")
         refresh(store)  # else the next write may still go by the registry of before
-        with engine_of(store).begin() as connection:
-            ledger.mark(connection, manifest.name, "staged_at")
 
 
 def materialize(store: FeatureStore, manifest: Manifest, table: Table, *, shard: int = 0, shards: int = 1) -> int:
@@ -213,17 +221,32 @@ def _doomed(known: Sequence[Release], keep: int, pinned: set[str]) -> list[str]:
 
 
 def _remove(store: FeatureStore, name: str) -> None:
-    """Take a retired release out of the registry, the online store and the disk; safe to repeat.
+    """Take a retired release out of the online store, the registry and the disk; safe to repeat.
 
-    Services go first, so that nobody finds the release; then its rows; its views last, because they say where the
-    rows are.
+    Its views say where its rows are, so the rows go first. The registry's part is one transaction, so that no reader
+    finds half of it (and because Feast reads the whole registry anew after each object that it deletes itself).
     """
     refresh(store)
-    tags = {"release": name}
-    for service in store.list_feature_services(tags=tags):
-        if service.name not in schema.SERVICES:
-            store.delete_feature_service(service.name)
-    views = store.list_feature_views(tags=tags)
+    _drop_rows(store, store.list_feature_views(tags={"release": name}))
+    with engine_of(store).begin() as connection:
+        views = [features.view_name(table, name) for table in schema.SERVED]
+        services = [features.service_name(service, name) for service in schema.SERVICES]
+        for column, names in (
+            (feature_services.c.feature_service_name, services),
+            (feature_views.c.feature_view_name, views),
+            (feature_view_version_history.c.feature_view_name, views),
+            (data_sources.c.data_source_name, views),
+        ):
+            here = column.table.c.project_id == features.PROJECT
+            connection.execute(sa.delete(column.table).where(here & column.in_(names)))
+    remove_offline(home_of(store), name)
+    with engine_of(store).begin() as connection:
+        ledger.mark(connection, name, "removed_at")
+    refresh(store)
+
+
+def _drop_rows(store: FeatureStore, views: list[FeatureView]) -> None:
+    """Remove all online rows of `views`, and their tables where the store has any."""
     store.provider.update_infra(
         project=features.PROJECT,
         tables_to_delete=views,
@@ -232,11 +255,3 @@ def _remove(store: FeatureStore, name: str) -> None:
         entities_to_keep=[],
         partial=False,
     )
-    for view in views:
-        store.delete_feature_view(view.name)
-    for source in store.list_data_sources(tags=tags):
-        store.registry.delete_data_source(source.name, store.project)
-    remove_offline(home_of(store), name)
-    with engine_of(store).begin() as connection:
-        ledger.mark(connection, name, "removed_at")
-    refresh(store)

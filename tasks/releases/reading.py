@@ -79,25 +79,33 @@ def ask(store: FeatureStore, service: FeatureService, join_key: str, keys: Seque
 
 
 def _read(
-    store: FeatureStore, names: Sequence[str], join_key: str, keys: Sequence[str], release: str | None
+    store: FeatureStore, of: Sequence[str], join_key: str, keys: Sequence[str], release: str | None
 ) -> list[Profile]:
     if not keys:
         return []  # Feast answers an empty request with an IndexError
     with reaching("the online store"):
-        services = _services(store, names, release)
-        if len({service.tags["release"] for service in services.values()}) > 1:
-            refresh(store)  # the cached registry ran out between two look-ups; look both up in a new one
-            services = _services(store, names, release)
-        answers = {name: ask(store, service, join_key, keys) for name, service in services.items()}
-    serving = services[names[0]].tags["release"]
-    return [
-        Profile(
-            key,
-            serving,
-            {t.name: _block(answers[n], t, row, serving) for n in names for t in schema.SERVICES[n]},
-        )
-        for row, key in enumerate(keys)
-    ]
+        for again in (False, True):
+            services = _services(store, of, release)
+            answers = {name: ask(store, service, join_key, keys) for name, service in services.items()}
+            serving = {service.tags["release"] for service in services.values()} | _serving(answers)
+            if len(serving) == 1:
+                name = serving.pop()
+                return [_profile(key, row, answers, name) for row, key in enumerate(keys)]
+            if not again:
+                refresh(store)  # the copy of the registry ran out between two answers, and the release changed
+    raise ReleaseError(f"one read was answered by releases {', '.join(sorted(serving))}; read again")
+
+
+def _serving(answers: Mapping[str, Answer]) -> set[str]:
+    """The releases that stored rows name."""
+    tables = {name: schema.SERVICES[name] for name in answers}
+    columns = (answers[n].values[f"{t.name}__{schema.RELEASE.name}"] for n, of in tables.items() for t in of)
+    return {name for column in columns for name in column if name is not None}
+
+
+def _profile(key: str, row: int, answers: Mapping[str, Answer], release: str) -> Profile:
+    blocks = {t.name: _block(answer, t, row) for name, answer in answers.items() for t in schema.SERVICES[name]}
+    return Profile(key, release, blocks)
 
 
 def _services(store: FeatureStore, names: Sequence[str], release: str | None) -> dict[str, FeatureService]:
@@ -113,16 +121,13 @@ def _services(store: FeatureStore, names: Sequence[str], release: str | None) ->
     return found
 
 
-def _block(answer: Answer, table: Table, row: int, release: str) -> BlockRead:
+def _block(answer: Answer, table: Table, row: int) -> BlockRead:
     """One block of one key. A stored row always names its release, so a row without one is absent.
 
     Feast's own status cannot tell: Redis answers PRESENT, with nulls, for a key that was never written.
     """
     prefix = f"{table.name}__"
-    of = answer.values[prefix + schema.RELEASE.name][row]
-    if of is None:
+    if answer.values[prefix + schema.RELEASE.name][row] is None:
         return BlockRead("ABSENT", {}, None)
-    if of != release:
-        raise ReleaseError(f"{table.name} answered with a row of release {of} while {release} was asked; read again")
     values = {c.name: answer.values[prefix + c.name][row] for c in table.features}
     return BlockRead("PRESENT", values, answer.times[prefix + schema.RELEASE.name][row])

@@ -49,7 +49,7 @@ def open_store(
     """
     postgres = _postgres(home, kind, postgres_dsn)
     online = _redis(redis_url) if kind == "redis" else {"type": "postgres", "conn_type": "pool", **postgres}
-    repo = write_repo(home, _config(home, postgres, online, registry_ttl))
+    repo = write_repo(home, _config(postgres, online, registry_ttl))
     with reaching("the registry"):
         store = FeatureStore(repo_path=str(repo))
         ledger.create(engine_of(store))
@@ -151,11 +151,11 @@ def _redis(url: str) -> dict[str, Any]:
     return {"type": "redis", "connection_string": address, "skip_dedup": True}
 
 
-def _config(home: Path, postgres: dict[str, Any], online: dict[str, Any], ttl: int) -> dict[str, Any]:
+def _config(postgres: dict[str, Any], online: dict[str, Any], ttl: int) -> dict[str, Any]:
     user = quote(postgres["user"], safe="")
     if postgres["password"]:
         user += ":" + quote(postgres["password"], safe="")
-    query = f"host={quote(postgres['host'], safe='')}&port={postgres.get('port', 5432)}"
+    query = f"host={quote(postgres['host'], safe='')}&port={postgres.get('port', 5432)}&connect_timeout=10"
     if "sslmode" in postgres:
         query += f"&sslmode={postgres['sslmode']}"
     path = f"postgresql+psycopg://{user}@/{quote(postgres['database'], safe='')}?{query}"
