@@ -1,7 +1,7 @@
 # `make help` lists the commands. Everything is installed into .venv on first use.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install demo up topology serve test check lint format clean
+.PHONY: help install demo up topology serve test check lint format lock clean
 
 USERS ?= 300
 DAYS ?= 60
@@ -45,6 +45,14 @@ lint: install ## ruff, with Airflow's rules
 format: install ## put every file into shape
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+# torch is locked without its local suffix (+cpu), so that each machine takes the build that fits it.
+lock: install ## write requirements.lock anew from pyproject.toml; versions already locked stay
+	cp requirements.lock .venv/locked
+	UV_FIND_LINKS="$${UV_FIND_LINKS:-$$PIP_FIND_LINKS}" .venv/bin/uv pip compile pyproject.toml --extra dev --quiet \
+	  --constraint .venv/locked --no-header --no-annotate --no-emit-index-url --no-emit-find-links --output-file .venv/lock
+	{ echo "# Exact versions of everything that a clean install takes; made by 'make lock'."; \
+	  grep -vE '^(nvidia|triton)' .venv/lock | sed -E 's/^(torch==[^+]+)\+.*/\1/'; } > requirements.lock
 
 clean: ## remove what was computed and kept (var/), caches and .venv
 	rm -rf var .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -78,7 +78,6 @@ def _core(place: Place) -> dict[str, str]:
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{place.port}",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": with_driver(place.database, "psycopg2"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_ASYNC": with_driver(place.database, "asyncpg"),
-        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
     }
 
 

@@ -20,7 +20,7 @@ WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass
 class Planted:
-    """An Airflow whose runs end at once; `failing` names the DAG whose tasks fail, `ending` one that starts no other."""
+    """An Airflow whose runs end at once: those of `failing` by failing, those of `ending` without starting another."""
 
     failing: str = ""
     ending: str = ""
