@@ -60,14 +60,15 @@ def _column(
     if mapped is None:
         return _read(column, Field(), [None] * len(block), ())
     if mapped.constant is not None:
-        rows = [None if i in block.malformed else mapped.constant for i in range(len(block))]
-        return _read(column, mapped, rows, ())
+        constants = [None if i in block.malformed else mapped.constant for i in range(len(block))]
+        return _read(column, mapped, constants, ())
     parts = [block.values[name] for name in mapped.columns]
     if len(parts) == 1:
         return _read(column, mapped, parts[0], nulls)
     read = [to_texts(part, nulls, column.name, " ") for part in parts]
-    joined = pc.binary_join_element_wise(*(r.array for r in read), mapped.join, null_handling="skip")
-    values, problems = _read(column, mapped, joined.to_pylist(), ())
+    # not Arrow's join: with null_handling="skip" it drops a row whose parts are all null, and shifts the others
+    rows = [mapped.join.join(filter(None, row)) for row in zip(*(r.array.to_pylist() for r in read), strict=True)]
+    values, problems = _read(column, mapped, rows, ())
     return values, [*(p for r in read for p in r.problems), *problems]
 
 

@@ -72,6 +72,10 @@ def _blocks(path: Path, section: Section, chunk_rows: int) -> Iterator[Block]:
         raise SourceError(f"{path}: the gzip data is cut short or damaged after row {read:,}; fetch it again") from None
     except OSError as error:
         raise SourceError(f"{path}: {error.strerror or type(error).__name__}; name a file that can be read") from None
+    except UnicodeError:  # of codecs that cannot go on after a mistake, such as utf-7
+        raise SourceError(
+            f"{path}: it is not in the encoding {section.file.encoding!r} that the mapping names"
+        ) from None
 
 
 def _rows(path: Path, section: Section) -> Iterator[Row]:

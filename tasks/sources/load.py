@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import io
 import zoneinfo
 from collections.abc import Callable, Iterable
 from collections.abc import Mapping as Dict
@@ -149,7 +150,7 @@ def _file(where: _Place, raw: Any) -> FileFormat:
 def _encoding(where: _Place, value: Any) -> str:
     name = where.text(value, "`encoding`")
     try:
-        b"".decode(name)  # refuses codecs that give no text, such as base64
+        io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses codecs that give no text, such as base64
         return codecs.lookup(name).name
     except LookupError:
         raise where.error(f"unknown encoding {name[:60]!r}; such as utf-8, utf-16, gb18030, latin-1, cp1252") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pandas as pd
@@ -28,10 +28,14 @@ class QueryChunks(Iterator[pd.DataFrame]):
     def __init__(self, watermark: str | None) -> None:
         self.watermark = watermark
         """Highest watermark seen so far, as PostgreSQL writes it; what `since` was where no row came."""
-        self._chunks: Iterator[pd.DataFrame] = iter(())
+        self._chunks: Generator[pd.DataFrame, None, None]
 
     def __next__(self) -> pd.DataFrame:
         return next(self._chunks)
+
+    def close(self) -> None:
+        """Let go of the connection before the chunks are used up."""
+        self._chunks.close()
 
 
 def read_query(
@@ -89,21 +93,20 @@ def _chunks(
     chunk_rows: int,
     watermark: str | None,
     seen: QueryChunks,
-) -> Iterator[pd.DataFrame]:
+) -> Generator[pd.DataFrame, None, None]:
     section, after = mapping.section(table), 0
     connection = _connect(dsn)
     try:
         connection.set_session(readonly=True)
-        with connection.cursor(name="penchant") as cursor:
-            cursor.itersize = chunk_rows
-            rows = _rows(cursor, statement, section.needed, watermark)
-            marks: list[str] = []
-            stream = (_noted(values, marks) for values in rows)
-            for block in blocks(stream, "query", section, chunk_rows):
-                yield to_chunk(block, section, table, after=after)
-                after += len(block)
-                seen.watermark = marks[-1] if marks else seen.watermark
-                marks.clear()
+        cursor = connection.cursor(name="penchant")  # goes with the connection
+        cursor.itersize = chunk_rows
+        marks: list[str] = []
+        rows = (_noted(values, marks) for values in _rows(cursor, statement, section.needed, watermark))
+        for block in blocks(rows, "query", section, chunk_rows):
+            yield to_chunk(block, section, table, after=after)
+            after += len(block)
+            seen.watermark = marks[-1] if marks else seen.watermark
+            marks.clear()
     except psycopg2.Error as error:
         raise _told(error) from None
     finally:
