@@ -1,0 +1,86 @@
+"""Fitting the sequence model: the next new item by full softmax, until held-out users gain no more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tasks.embeddings.device import resolve
+from tasks.embeddings.histories import NONE, Histories
+from tasks.embeddings.lessons import Lessons, lessons_from
+from tasks.embeddings.sequence import Epoch, SequenceConfig, SequenceModel
+from tasks.embeddings.softmax import softmax_loss
+from tasks.embeddings.steps import steps_of
+
+
+def fit_sequence(
+    histories: Histories,
+    item_vectors: NDArray[np.float32],
+    *,
+    item_ids: Sequence[str],
+    encoder: str,
+    config: SequenceConfig,
+    seed: int,
+    device: str,
+    epochs: int,
+    validation_share: float = 0.1,
+    patience: int = 3,
+    progress: Callable[[int], object] | None = None,
+) -> SequenceModel:
+    """A model fitted to `histories` over items with content `item_vectors` (m, d) in the space `encoder`.
+
+    The last new item of `validation_share` of the users is held out; training stops when its NDCG@10 has not risen for
+    `patience` epochs, and the best weights are kept (`epochs` are all run where no user is held out). The same
+    `seed` gives the same model on one CPU. `progress` hears of each epoch. Raises `NotEnoughData` where no user has two
+    different items.
+    """
+    place, rng = resolve(device), np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+        torch.manual_seed(seed)
+        text_size = histories.text_vectors.shape[1] if (histories.texts != NONE).any() else 0
+        model = SequenceModel(config, item_vectors, item_ids=item_ids, text_size=text_size, encoder=encoder).to(place)
+        model.check(histories)
+        lessons = lessons_from(histories, validation_share, rng)
+        optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
+        best, kept, idle = -1.0, _weights(model), 0
+        for _ in range(epochs):
+            loss, ndcg = _epoch(model, optimizer, lessons, rng), lessons.ndcg(model)
+            model.curve.append(Epoch(loss, ndcg))
+            if progress:
+                progress(1)
+            if ndcg is None or ndcg > best:
+                best, kept, idle = ndcg or 0.0, _weights(model), 0
+            else:
+                idle += 1
+            if idle >= patience:
+                break
+        model.load_state_dict(kept, strict=False)
+    return model.eval()
+
+
+def _epoch(model: SequenceModel, optimizer: torch.optim.Optimizer, lessons: Lessons, rng: np.random.Generator) -> float:
+    """One pass over the lessons; the mean loss of its batches."""
+    model.train()
+    gaps, losses = lessons.histories.gaps(), []
+    for rows, sizes in lessons.batches(model.config.batch_users, model.config.max_length, rng):
+        target = torch.from_numpy(lessons.targets[rows]).to(model.content.device)  # (s,)
+        items = model.items()  # (m, w)
+        steps = steps_of(lessons.histories, rows, sizes, gaps, model.text_size, items.device)
+        before = torch.zeros(int(sizes[0]), items.shape[1], device=items.device)  # (b, w)
+        hidden, _, _ = model(steps, items, before, before)  # (s, w)
+        taught = target != NONE
+        loss = softmax_loss(model.dropout(hidden[taught]), items, target[taught], model.config.label_smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(loss.item())
+    return float(np.mean(losses))
+
+
+def _weights(model: SequenceModel) -> dict[str, Tensor]:
+    """A copy of what the model has learned so far."""
+    return {name: tensor.clone() for name, tensor in model.state_dict().items() if name != "content"}
