@@ -21,8 +21,8 @@ from tasks.errors import BatchRefused, ConservationError
 from tasks.quality.chunk import Chunk, read
 from tasks.quality.expectations import Suite
 from tasks.quality.measures import Reading, outside
-from tasks.quality.records import RULE, Rows, failures, ledger, quarantine, summary
-from tasks.quality.rules import DUPLICATE, REPEAT, Rule, Severity, rules_for
+from tasks.quality.records import COLUMN, OFFSET, RULE, Rows, failures, ledger, quarantine, summary
+from tasks.quality.rules import DUPLICATE, REPEAT, UNREADABLE, Rule, Severity, rules_for
 from tasks.quality.seen import Claims, Seen, hashes
 from tasks.schema import EVENTS
 
@@ -135,7 +135,8 @@ class BatchCheck:
         broken = self._suite.judge(measured)
         bad = _any(len(chunk), (_mask(broken[rule.key], len(chunk)) for rule in self._stopping(measured)))
         repeat = _any(len(chunk), (_mask(broken[rule.key], len(chunk)) for rule in self.rules if rule.name == REPEAT))
-        accepted = candidates[(~bad & ~repeat)[sound]].reset_index(drop=True)
+        kept = (~bad & ~repeat)[sound]
+        accepted = candidates if kept.all() else candidates[kept].reset_index(drop=True)
         lines = failures(chunk, self.rules, broken)
         self._failed.update(lines[RULE])
         self._broken.update({key: len(rows) for key, rows in broken.items()})
@@ -155,11 +156,12 @@ class BatchCheck:
 
 
 def _measured(rule: Rule, reading: Reading) -> NDArray[Any]:
-    """The measurement of `rule`, silent about values that the source itself could not read."""
+    """The measurement of `rule`, silent about values, and whole rows, that the source itself could not read."""
     values = rule.measure(reading)
     problems = reading.chunk.problems
-    at = problems["offset"][problems["column"] == rule.column].to_numpy(dtype=np.int64)
-    if len(at):
+    unread = (problems[COLUMN] == rule.column) | problems[COLUMN].isna()
+    at = problems[OFFSET][unread].to_numpy(dtype=np.int64)
+    if len(at) and rule.name != UNREADABLE:
         values = values.copy()
         values[at] = False if values.dtype == bool else np.nan
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 
 from tasks.columns import Column, Table
 from tasks.errors import BatchRefused
-from tasks.quality.damage import damaged
 from tasks.quality.languages import languages
+from tasks.quality.strings import Strings, read_lists, read_strings
 from tasks.schema import EVENTS, ITEMS, QUARANTINE, TEXT_HASH
-from tasks.text import normalise, text_hash
+from tasks.text import text_hash
 
 POSITION, ROW, BATCH_ID = (QUARANTINE[name].name for name in ("position", "row", "batch_id"))
 PROBLEMS = "problems"
@@ -32,18 +33,18 @@ _DERIVED = (TEXT_HASH.name, BATCH_ID)
 
 @dataclass(frozen=True)
 class Chunk:
-    """The rows of a chunk as Arrow columns, (n,) each.
+    """The rows of a chunk, (n,) each.
 
-    clean: columns with prose normalised and blank strings null. damage: by column of strings, which values were
-    damaged when they came. problems: one line per value that the source could not read, `offset` being the row's place
-    in the chunk.
+    frame: the chunk as it came. columns: its columns in their Arrow types, with prose normalised and blank strings
+    null. strings: what was found in those that hold strings. problems: one line per value that the source could not
+    read, `offset` being the row's place in the chunk.
     """
 
     table: Table
+    frame: pd.DataFrame
     positions: NDArray[np.int64]
-    rows: NDArray[np.object_]
-    clean: dict[str, pa.Array]
-    damage: dict[str, NDArray[np.bool_]]
+    columns: dict[str, pa.Array]
+    strings: dict[str, Strings]
     problems: pd.DataFrame
 
     def __len__(self) -> int:
@@ -51,14 +52,28 @@ class Chunk:
 
     def accepted(self, keep: NDArray[np.bool_], batch_id: str) -> pd.DataFrame:
         """The rows where `keep`, as a frame of the table's columns in order."""
-        mask = pa.array(keep)
-        columns = {name: values.filter(mask) for name, values in self.clean.items()}
+        values: dict[str, Any] = {name: self._values(name, keep) for name in self.columns}
         if TEXT_HASH.name in self.table.names:
-            prose = columns[TEXT].to_pylist()
-            columns[TEXT_HASH.name] = pa.array([t and text_hash(t) for t in prose], type=pa.string())
-        columns[BATCH_ID] = pa.array([batch_id] * int(keep.sum()), type=pa.string())
-        frame: pd.DataFrame = pa.table({name: columns[name] for name in self.table.names}).to_pandas()
-        return frame
+            hashed = [None if text is None else text_hash(text) for text in values[TEXT]]
+            values[TEXT_HASH.name] = np.array(hashed, dtype=object)
+        values[BATCH_ID] = batch_id
+        return pd.DataFrame({name: values[name] for name in self.table.names}, index=range(int(keep.sum())))
+
+    def rows(self, offsets: NDArray[np.int64]) -> list[str]:
+        """Raw rows as they came; half a surrogate pair, which no store takes, as the escape that means it in JSON."""
+        raw = self.frame[ROW].to_numpy()[offsets]
+        return [row if row.isascii() else row.encode("utf-8", "backslashreplace").decode("utf-8") for row in raw]
+
+    def _values(self, name: str, keep: NDArray[np.bool_]) -> Any:
+        """A column where `keep`; where reading changed nothing, the very strings of the frame, which costs nothing."""
+        array, raw = self.columns[name], self.frame[name]
+        if raw.dtype != object or not pa.types.is_large_string(array.type) or name == LANGUAGE:
+            return array.filter(pa.array(keep)).to_pandas()
+        found = self.strings[name]
+        other = (found.changed | found.damage | np.asarray(pc.is_null(array)))[keep]
+        values = raw.to_numpy()[keep]
+        values[other] = array.filter(pa.array(keep)).filter(pa.array(other)).to_numpy(zero_copy_only=False)
+        return values
 
 
 def contract(table: Table) -> tuple[Column, ...]:
@@ -75,19 +90,18 @@ def read(frame: pd.DataFrame, table: Table) -> Chunk:
             f"table {table.name!r}: missing columns {missing}, unknown columns {extra}"
             f"{'' if missing or extra else ', a column comes twice'}; mend the mapping of the source"
         )
-    given = {column.name: _typed(frame[column.name], column, table) for column in contract(table)}
-    clean = {column.name: _clean(given[column.name], column, table) for column in contract(table)}
-    damage = {c.name: _damage(given[c.name]) for c in contract(table) if "string" in c.type}
-    if LANGUAGE in clean:
-        clean[LANGUAGE] = languages(_judgeable(clean[TEXT], damage[TEXT], table), clean[LANGUAGE])
-    return Chunk(
-        table=table,
-        positions=_positions(frame[POSITION], table),
-        rows=np.array([_storable(row) for row in frame[ROW]], dtype=object),
-        clean=clean,
-        damage=damage,
-        problems=_problems(frame[PROBLEMS]),
-    )
+    columns = {column.name: _typed(frame[column.name], column, table) for column in contract(table)}
+    strings = {c.name: _look(columns[c.name], c, table) for c in contract(table) if "string" in c.type}
+    columns |= {name: found.clean for name, found in strings.items()}
+    if LANGUAGE in columns:
+        columns[LANGUAGE] = languages(_judgeable(columns[TEXT], strings[TEXT].damage, table), columns[LANGUAGE])
+    return Chunk(table, frame, _positions(frame[POSITION], table), columns, strings, _problems(frame[PROBLEMS]))
+
+
+def _look(values: pa.Array, column: Column, table: Table) -> Strings:
+    if pa.types.is_list(values.type):
+        return read_lists(values)
+    return read_strings(values, prose=column.name in PROSE[table.name], limit=column.max_length)
 
 
 def _typed(values: pd.Series, column: Column, table: Table) -> pa.Array:
@@ -114,36 +128,6 @@ def _misfit(table: Table, column: Column, what: str) -> BatchRefused:
     return BatchRefused(
         f"table {table.name!r}: column {column.name!r} is not {column.type} ({what}); mend the mapping of the source"
     )
-
-
-def _clean(values: pa.Array, column: Column, table: Table) -> pa.Array:
-    """Prose normalised, blank strings null, absent lists empty, times in UTC."""
-    if column.type.startswith("list"):
-        return values.fill_null([]) if values.null_count else values
-    if column.type != "string":
-        return values
-    if column.name in PROSE[table.name]:
-        values = _normalised(values, column)
-    blank = pc.equal(pc.utf8_length(pc.utf8_trim_whitespace(values)), 0)
-    return pc.if_else(blank, pa.scalar(None, type=values.type), values)
-
-
-def _normalised(values: pa.Array, column: Column) -> pa.Array:
-    """Normalised text; text beyond the limit is left as it is, because it will not be accepted and may be huge."""
-    limit = column.max_length or 0
-    short = np.asarray(pc.less_equal(pc.utf8_length(values), limit).fill_null(False))
-    texts = values.to_numpy(zero_copy_only=False).copy()
-    texts[short] = [normalise(text) for text in texts[short]]
-    return pa.array(texts, type=values.type, from_pandas=True)
-
-
-def _damage(values: pa.Array) -> NDArray[np.bool_]:
-    """Which values are damaged, of lists those with a damaged entry; seen before normalising hides it."""
-    if not pa.types.is_list(values.type):
-        return damaged(values)
-    mask = np.zeros(len(values), dtype=bool)
-    mask[np.asarray(pc.list_parent_indices(values))[damaged(pc.list_flatten(values))]] = True
-    return mask
 
 
 def _judgeable(texts: pa.Array, damage: NDArray[np.bool_], table: Table) -> pa.Array:
@@ -174,8 +158,3 @@ def _text(value: object) -> str | None:
 
 
 _whole: Callable[[str], str] = lambda text: text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # noqa: E731
-
-
-def _storable(row: str) -> str:
-    """The raw row; half a surrogate pair, which no store takes, as the escape that means the same in JSON."""
-    return row if row.isascii() else row.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -54,37 +54,37 @@ def outside(values: Numbers, minimum: float | None, maximum: float | None) -> ND
 
 def absent(name: str) -> Measure:
     """Null or blank."""
-    return lambda reading: np.asarray(pc.is_null(reading.chunk.clean[name]))
+    return lambda reading: np.asarray(pc.is_null(reading.chunk.columns[name]))
 
 
 def length(name: str) -> Measure:
     """Characters, of prose after normalising."""
-    return lambda reading: _floats(pc.utf8_length(reading.chunk.clean[name]))
+    return lambda reading: _floats(pc.utf8_length(reading.chunk.columns[name]))
 
 
 def number(name: str) -> Measure:
     """The number itself."""
-    return lambda reading: _floats(reading.chunk.clean[name])
+    return lambda reading: _floats(reading.chunk.columns[name])
 
 
 def epoch_seconds(name: str) -> Measure:
     """Seconds from 1970 to the time."""
-    return lambda reading: _seconds(reading.chunk.clean[name])
+    return lambda reading: _seconds(reading.chunk.columns[name])
 
 
 def hours_after_as_of(name: str) -> Measure:
     """Hours from as_of to the time; negative for the past."""
-    return lambda reading: (_seconds(reading.chunk.clean[name]) - reading.as_of.timestamp()) / 3600
+    return lambda reading: (_seconds(reading.chunk.columns[name]) - reading.as_of.timestamp()) / 3600
 
 
 def unlisted(name: str, allowed: tuple[str, ...]) -> Measure:
     """Filled, but with no allowed value."""
-    return lambda reading: _filled_but(reading.chunk.clean[name], _one_of(reading.chunk.clean[name], allowed))
+    return lambda reading: _filled_but(reading.chunk.columns[name], _one_of(reading.chunk.columns[name], allowed))
 
 
 def damage(name: str) -> Measure:
     """Read with the wrong encoding, or with characters that no text holds."""
-    return lambda reading: reading.chunk.damage[name]
+    return lambda reading: reading.chunk.strings[name].damage
 
 
 def silent(kinds: tuple[str, ...]) -> Measure:
@@ -94,14 +94,16 @@ def silent(kinds: tuple[str, ...]) -> Measure:
 
 def without(name: str, kinds: tuple[str, ...]) -> Measure:
     """Events of `kinds` with no value in a column."""
-    return lambda reading: np.asarray(pc.is_null(reading.chunk.clean[name])) & _one_of(reading.chunk.clean[KIND], kinds)
+    return lambda reading: (
+        np.asarray(pc.is_null(reading.chunk.columns[name])) & _one_of(reading.chunk.columns[KIND], kinds)
+    )
 
 
 def foreign_item() -> Measure:
     """Items that are not among the known ones; nothing where the known ones are not known."""
 
     def measure(reading: Reading) -> Numbers:
-        values = reading.chunk.clean[ITEM_ID.name]
+        values = reading.chunk.columns[ITEM_ID.name]
         if reading.known_items is None:
             return np.zeros(len(values), dtype=bool)
         places = reading.known_items.get_indexer(values.to_numpy(zero_copy_only=False))

@@ -67,7 +67,7 @@ def quarantine(chunk: Chunk, lines: pd.DataFrame, *, batch_id: str, source: str)
         RULE: stopping[RULE].to_numpy(dtype=object),
         COLUMN: stopping[COLUMN].to_numpy(dtype=object),
         REASON: stopping[REASON].to_numpy(dtype=object),
-        "row": chunk.rows[at],
+        "row": chunk.rows(at),
     }
     return pd.DataFrame({name: columns[name] for name in QUARANTINE.names})
 

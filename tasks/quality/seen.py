@@ -93,24 +93,34 @@ def hashes(frame: pd.DataFrame, table: Table) -> tuple[Hashes, Hashes]:
     turn a repeat into a conflict. The text is known by `text_hash` where there is one.
     """
     left_out = {_BATCH_ID, *((_TEXT, _LANGUAGE) if TEXT_HASH.name in table.names else ())}
-    plain = pd.DataFrame({c.name: _plain(frame[c.name], c.type) for c in table.columns if c.name not in left_out})
-    return _hash(plain[list(table.key)]), _hash(plain)
+    columns = [column for column in table.columns if column.name not in left_out]
+    hashed = {c.name: _hash(_plain(frame[c.name], c.type), few=bool(c.one_of)) for c in columns}
+    key = _mix(hashed.pop(name) for name in table.key)
+    return key, _mix(hashed.values())
 
 
-def _hash(plain: pd.DataFrame) -> Hashes:
-    hashed: Hashes = pd.util.hash_pandas_object(plain, index=False, categorize=False).to_numpy(dtype=np.uint64)
-    return hashed
+def _hash(values: NDArray[Any], *, few: bool) -> Hashes:
+    """SipHash of each value; of a column of few different values each is hashed once."""
+    return np.asarray(pd.util.hash_array(values, categorize=few), dtype=np.uint64)
 
 
-def _plain(column: pd.Series, kind: str) -> NDArray[np.generic]:
+def _mix(columns: Iterable[Hashes]) -> Hashes:
+    """One hash of several: a polynomial modulo 2⁶⁴ in Knuth's multiplier, so that columns cannot be swapped."""
+    total: Hashes = np.zeros(1, dtype=np.uint64)
+    for column in columns:
+        total = total * np.uint64(6364136223846793005) + column
+    return total
+
+
+def _plain(column: pd.Series, kind: str) -> NDArray[Any]:
     """The column in one form whatever form it came in, so that equal values have equal hashes."""
     if kind == "timestamp":
         return np.asarray(column.astype("datetime64[us, UTC]").dt.tz_localize(None), dtype="datetime64[us]")
     if kind.startswith("list"):
         return np.array(["\x1f".join(map(str, values)) for values in column], dtype=object)
     if kind == "string":
-        values = column.astype(object)
-        return np.asarray(values.where(values.notna(), NULL), dtype=object)
+        values, absent = column.to_numpy(dtype=object), column.isna().to_numpy()
+        return np.where(absent, NULL, values) if absent.any() else values
     return np.asarray(column.to_numpy(kind, na_value=np.nan))
 
 

@@ -133,6 +133,12 @@ def test_a_row_that_breaks_three_rules_gives_three_lines_with_the_same_raw_row()
     assert verdict.rows.quarantined == 1
 
 
+def test_a_row_that_the_source_could_not_take_apart_breaks_that_rule_alone() -> None:
+    nothing = dict.fromkeys(("event_id", "user_id", "item_id", "kind", "rating", "text", "event_time"))
+    rows = [{}, {**nothing, "problems": [("malformed_row", None, "it has 3 fields where the header has 7")]}]
+    assert broken(rows) == [(2, "malformed_row", None)]
+
+
 def test_what_the_source_reports_under_the_name_of_a_rule_counts_once() -> None:
     problem = ("rating_scale", "rating", "the scale 1-10 does not hold 11")
     _, quarantine, verdict = run(batch_check(), chunk({"rating": 9.0, "problems": [problem]}))
