@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.columns import Column, Table
-from tasks.schema import KINDS, QUARANTINE
+from tasks.schema import EVENTS, ITEMS, KINDS, QUARANTINE
 from tasks.sources.block import Block
 from tasks.sources.mapping import MADE, Field, Section, given
 from tasks.sources.numbers import to_prices, to_ratings
@@ -23,7 +23,11 @@ from tasks.sources.times import to_times
 POSITION, ROW = QUARANTINE["position"].name, QUARANTINE["row"].name
 PROBLEMS = "problems"
 MALFORMED = "malformed_row"
-_PROSE = ("title", "title_zh", "description", "description_zh", "text")
+_KIND, _LANGUAGE = EVENTS["kind"].name, EVENTS["language"].name
+_PROSE = (
+    EVENTS["text"].name,
+    *(ITEMS[name].name for name in ("title", "title_zh", "description", "description_zh")),
+)
 """Columns that may be joined from a list of paragraphs."""
 
 
@@ -84,10 +88,10 @@ def _read(
     if column.type == "list<string>":
         return _lists(values, mapped, nulls, column.name)
     texts = to_texts(values, nulls, column.name, " " if column.name in _PROSE else None)
-    if column.name == "kind":
+    if column.name == _KIND:
         return _kinds(texts.array, mapped, texts.problems)
     found = texts.array
-    if column.name == "language":  # en-US and zh_Hans are en and zh
+    if column.name == _LANGUAGE:  # en-US and zh_Hans are en and zh
         found = pc.replace_substring_regex(pc.utf8_lower(found), "[-_].*", "")
     return _series(found), texts.problems
 

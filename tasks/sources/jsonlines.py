@@ -40,7 +40,7 @@ def rows_from_json(rows: Iterable[str]) -> Iterator[Row]:
 
 
 def _json(text: str, where: str) -> Row:
-    return _parsed(text, where, lambda t: json.loads(t, object_pairs_hook=_object), keep=True)
+    return _parsed(text, where, _DECODER.decode, keep=True)
 
 
 def _literal(text: str, where: str) -> Row:
@@ -71,3 +71,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise _Twice
     return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)

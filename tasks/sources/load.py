@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import difflib
 import io
 import zoneinfo
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from tasks.columns import Column
-from tasks.errors import MappingError
 from tasks.schema import KINDS
 from tasks.sources.mapping import (
     FILE_KINDS,
@@ -31,6 +27,7 @@ from tasks.sources.mapping import (
     own_names,
     required,
 )
+from tasks.sources.place import Place, read_yaml
 
 _FILE_KEYS = ("format", "encoding", "delimiter", "quote", "escape", "header", "nulls")
 _ANY_COLUMN = ("column", "columns", "constant", "optional")
@@ -51,63 +48,14 @@ def load_mapping(path: Path | str | None) -> Mapping:
     if path is None:
         return own_names()
     file = Path(path)
-    where = _Place(file.name)
-    raw = where.mapping(_yaml(file), SECTIONS)
+    where = Place(file.name)
+    raw = where.mapping(read_yaml(file), SECTIONS)
     if not raw:
         raise where.error("it is empty; give it a section `events`, `items` or both")
     return Mapping(file.name, {name: _section(where / name, name, value) for name, value in raw.items()})
 
 
-class _Place:
-    """A place in the mapping file, for messages, with the checks on what stands there."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    def __truediv__(self, key: object) -> _Place:
-        return _Place(f"{self.path}: {key}" if ": " not in self.path else f"{self.path}.{key}")
-
-    def error(self, what: str) -> MappingError:
-        return MappingError(f"{self.path}: {what}")
-
-    def mapping(self, value: Any, known: Iterable[str]) -> dict[str, Any]:
-        """`value` as a dict whose keys are all known."""
-        if not isinstance(value, dict):
-            raise self.error(f"this must be a mapping with keys out of {', '.join(known)}")
-        for key in value:
-            self.one_of(str(key), known, "key")
-        return {str(key): inner for key, inner in value.items()}
-
-    def one_of(self, value: object, known: Iterable[str], what: str) -> str:
-        """`value` where it is known, else an error with the nearest known one."""
-        names = tuple(known)
-        if value in names:
-            return str(value)
-        close = difflib.get_close_matches(str(value), names, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(names)}"
-        raise self.error(f"unknown {what} {str(value)[:60]!r}; {hint}")
-
-    def text(self, value: Any, what: str) -> str:
-        """`value` as text; a number counts, because YAML reads an unquoted one as such."""
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise self.error(f"{what} must be a text")
-        return str(value)
-
-    def texts(self, value: Any, what: str) -> tuple[str, ...]:
-        """One text or a list of texts; not none."""
-        values = value if isinstance(value, list) else [value]
-        if not values:
-            raise self.error(f"{what} must not be empty")
-        return tuple(self.text(v, what) for v in values)
-
-    def truth(self, value: Any, what: str) -> bool:
-        """`value` as true or false."""
-        if not isinstance(value, bool):
-            raise self.error(f"{what} must be true or false")
-        return value
-
-
-def _section(where: _Place, name: str, raw: Any) -> Section:
+def _section(where: Place, name: str, raw: Any) -> Section:
     table = SECTIONS[name]
     section = where.mapping(raw, ("file", "columns"))
     columns = {column.name: column for column in given(table)}
@@ -122,7 +70,7 @@ def _section(where: _Place, name: str, raw: Any) -> Section:
     return Section(fields, _file(where / "file", section.get("file", {})))
 
 
-def _file(where: _Place, raw: Any) -> FileFormat:
+def _file(where: Place, raw: Any) -> FileFormat:
     keys = where.mapping(raw, _FILE_KEYS)
     given_: dict[str, Any] = {}
     if "format" in keys:
@@ -147,7 +95,7 @@ def _file(where: _Place, raw: Any) -> FileFormat:
     return FileFormat(**{**given_, "escape": given_.get("escape") or None})
 
 
-def _encoding(where: _Place, value: Any) -> str:
+def _encoding(where: Place, value: Any) -> str:
     name = where.text(value, "`encoding`")
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=name)  # refuses codecs that give no text, such as base64
@@ -156,10 +104,10 @@ def _encoding(where: _Place, value: Any) -> str:
         raise where.error(f"unknown encoding {name[:60]!r}; such as utf-8, utf-16, gb18030, latin-1, cp1252") from None
 
 
-def _field(where: _Place, column: Column, raw: Any) -> Field:
+def _field(where: Place, column: Column, raw: Any) -> Field:
     if isinstance(raw, str | int | float) and not isinstance(raw, bool):
         raw = {"column": raw}
-    allowed = (*_ANY_COLUMN, *(("map",) if column.name == "kind" else ()), *_BY_TYPE[column.type])
+    allowed = (*_ANY_COLUMN, *(("map",) if column.one_of == KINDS else ()), *_BY_TYPE[column.type])
     keys = where.mapping(raw, allowed)
     sources = [key for key in ("column", "columns", "constant") if key in keys]
     if len(sources) != 1:
@@ -181,20 +129,20 @@ def _field(where: _Place, column: Column, raw: Any) -> Field:
     return Field(**found)
 
 
-def _join(where: _Place, value: Any) -> str:
+def _join(where: Place, value: Any) -> str:
     return where.text(value, "`join`")
 
 
-def _optional(where: _Place, value: Any) -> bool:
+def _optional(where: Place, value: Any) -> bool:
     return where.truth(value, "`optional`")
 
 
-def _unparsable(where: _Place, value: Any) -> str:
+def _unparsable(where: Place, value: Any) -> str:
     # an unquoted `null` in YAML is no text
     return where.one_of("null" if value is None else value, ("quarantine", "null"), "`unparsable`")
 
 
-def _formats(where: _Place, value: Any) -> tuple[str, ...]:
+def _formats(where: Place, value: Any) -> tuple[str, ...]:
     formats = where.texts(value, "`format`")
     for written in formats:
         if written in (ISO, UNIX_S, UNIX_MS):
@@ -209,7 +157,7 @@ def _formats(where: _Place, value: Any) -> tuple[str, ...]:
     return formats
 
 
-def _timezone(where: _Place, value: Any) -> str:
+def _timezone(where: Place, value: Any) -> str:
     name = where.text(value, "`timezone`")
     try:
         zoneinfo.ZoneInfo(name)
@@ -218,7 +166,7 @@ def _timezone(where: _Place, value: Any) -> str:
     return name
 
 
-def _scale(where: _Place, value: Any) -> tuple[float, float]:
+def _scale(where: Place, value: Any) -> tuple[float, float]:
     numbers = value if isinstance(value, list) else []
     if len(numbers) != 2 or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
         raise where.error("`scale` must be the lowest and the highest rating, such as [1, 10]")
@@ -227,21 +175,21 @@ def _scale(where: _Place, value: Any) -> tuple[float, float]:
     return float(numbers[0]), float(numbers[1])
 
 
-def _kinds(where: _Place, value: Any) -> dict[str, str]:
+def _kinds(where: Place, value: Any) -> dict[str, str]:
     if not isinstance(value, dict) or not value:
         raise where.error("`map` must be a mapping from the source's kinds to ours")
     inner = where / "map"
     return {str(theirs): inner.one_of(ours, KINDS, f"kind for {str(theirs)[:60]!r}:") for theirs, ours in value.items()}
 
 
-def _separator(where: _Place, value: Any) -> str:
+def _separator(where: Place, value: Any) -> str:
     separator = where.text(value, "`separator`")
     if not separator:
         raise where.error("`separator` must not be empty")
     return separator
 
 
-_OPTIONS: Dict[str, tuple[str, Callable[[_Place, Any], Any]]] = {
+_OPTIONS: Dict[str, tuple[str, Callable[[Place, Any], Any]]] = {
     "join": ("join", _join),
     "optional": ("optional", _optional),
     "unparsable": ("unparsable", _unparsable),
@@ -252,29 +200,3 @@ _OPTIONS: Dict[str, tuple[str, Callable[[_Place, Any], Any]]] = {
     "separator": ("separator", _separator),
 }
 """Key in the file, name in `Field`, and the check that turns the one's value into the other's."""
-
-
-class _Loader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML has no types
-    """Refuses a key that stands twice, where YAML would silently take the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} stands twice", node.start_mark)
-        result: dict[Any, Any] = super().construct_mapping(node, deep)
-        return result
-
-
-def _yaml(file: Path) -> Any:
-    try:
-        return yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader) or {}
-    except OSError as error:
-        raise MappingError(f"mapping {file}: {error.strerror}; name a file that can be read") from None
-    except UnicodeDecodeError:
-        raise MappingError(f"mapping {file}: it is not UTF-8; save it as such") from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}:" if mark else ""
-        what = getattr(error, "problem", None) or type(error).__name__
-        raise MappingError(f"{file.name}:{line} it is not YAML as it should be: {what}") from None

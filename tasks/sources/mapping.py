@@ -12,7 +12,7 @@ from typing import Literal
 
 from tasks.columns import Column, Table
 from tasks.errors import MappingError
-from tasks.schema import EVENTS, ITEMS
+from tasks.schema import EVENTS, ITEMS, TEXT_HASH
 
 FileKind = Literal["csv", "jsonl", "python", "parquet"]
 FILE_KINDS: tuple[FileKind, ...] = ("csv", "jsonl", "python", "parquet")
@@ -20,9 +20,9 @@ ISO, UNIX_S, UNIX_MS = "iso", "unix_s", "unix_ms"
 
 SECTIONS = {"events": EVENTS, "items": ITEMS}
 """Name of a section in a mapping file, and the table that it fills."""
-DERIVED = ("text_hash", "batch_id")
+DERIVED = (TEXT_HASH.name, EVENTS["batch_id"].name)
 """Columns that are computed after reading; a source gives all others."""
-MADE = "event_id"
+MADE = EVENTS["event_id"].name
 """Made from the content of a row where the source has none."""
 
 
