@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from feast import FeatureService, FeatureStore
-from feast.errors import FeastObjectNotFoundException
+from feast.errors import FeastObjectNotFoundException, FeatureViewNotFoundException
+from psycopg.errors import UndefinedTable
 
 from feature_repo import features
 from tasks import schema
@@ -84,16 +85,31 @@ def _read(
     if not keys:
         return []  # Feast answers an empty request with an IndexError
     with reaching("the online store"):
-        for again in (False, True):
-            services = _services(store, of, release)
-            answers = {name: ask(store, service, join_key, keys) for name, service in services.items()}
-            serving = {service.tags["release"] for service in services.values()} | _serving(answers)
-            if len(serving) == 1:
-                name = serving.pop()
-                return [_profile(key, row, answers, name) for row, key in enumerate(keys)]
-            if not again:
-                refresh(store)  # the copy of the registry ran out between two answers, and the release changed
-    raise ReleaseError(f"one read was answered by releases {', '.join(sorted(serving))}; read again")
+        try:
+            answers, serving = _answers(store, of, join_key, keys, release)
+        except (FeatureViewNotFoundException, UndefinedTable):
+            answers, serving = {}, set()
+        if len(serving) != 1:  # the release changed, or an old one was removed, since this copy of the registry
+            refresh(store)
+            try:
+                answers, serving = _answers(store, of, join_key, keys, release)
+            except (FeatureViewNotFoundException, UndefinedTable):
+                raise ReleaseError(
+                    f"release {release or 'that is live'} has lost its views; publish it again"
+                ) from None
+    if len(serving) != 1:
+        raise ReleaseError(f"one read was answered by releases {', '.join(sorted(serving))}; read again")
+    name = serving.pop()
+    return [_profile(key, row, answers, name) for row, key in enumerate(keys)]
+
+
+def _answers(
+    store: FeatureStore, of: Sequence[str], join_key: str, keys: Sequence[str], release: str | None
+) -> tuple[dict[str, Answer], set[str]]:
+    """What each service answers, and the releases that the services and the stored rows name."""
+    services = _services(store, of, release)
+    answers = {name: ask(store, service, join_key, keys) for name, service in services.items()}
+    return answers, {service.tags["release"] for service in services.values()} | _serving(answers)
 
 
 def _serving(answers: Mapping[str, Answer]) -> set[str]:

@@ -44,7 +44,7 @@ def embedded_home(folder: Path) -> Iterator[Path]:
 
     from tasks.releases.embedded import attach, postgres_folder
 
-    home = folder / "embedded"
+    home = folder / "var"
     attach(home)
     yield home
     get_server(postgres_folder(home)).stop()
@@ -54,18 +54,18 @@ def embedded_home(folder: Path) -> Iterator[Path]:
 def redis_url(folder: Path) -> Iterator[str]:
     """A Redis of the session's own, else the one on this machine, else the test is skipped."""
     if shutil.which("redis-server"):
-        port = _free_port()
+        port = free_port()
         server = subprocess.Popen(
             ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)],
             stdout=subprocess.DEVNULL,
         )
         try:
-            _wait_for(lambda: _answers(port))
+            wait_for(lambda: answers(port))
             yield f"127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait(10)
-    elif _answers(6379):
+    elif answers(6379):
         yield "redis://127.0.0.1:6379/15"
     else:
         pytest.skip("neither a redis-server on the path nor a Redis at 127.0.0.1:6379")
@@ -111,19 +111,19 @@ def put_online(rooms: SimpleNamespace) -> Callable[..., Manifest]:
     return put
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         return int(server.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     with socket.socket() as client:
         client.settimeout(1)
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _wait_for(ready: Callable[[], bool], seconds: float = 20) -> None:
+def wait_for(ready: Callable[[], bool], seconds: float = 20) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, "the server did not come up"

@@ -37,6 +37,7 @@ def test_a_server_that_cannot_start_is_said_so(folder, monkeypatch):
         embedded.attach(folder / "broken")
 
 
+@pytest.mark.slow
 def test_processes_that_start_at_once_share_one_server(folder: Path):
     home = folder / "crowd"
     started = [subprocess.Popen([sys.executable, "-c", START, str(home)], stdout=subprocess.PIPE) for _ in range(3)]
@@ -47,6 +48,7 @@ def test_processes_that_start_at_once_share_one_server(folder: Path):
         psycopg2.connect(host=sockets.pop(), user=embedded.USER, dbname=embedded.DATABASE)
 
 
+@pytest.mark.slow
 def test_attaching_again_is_harmless(embedded_home: Path):
     socket = embedded.attach(embedded_home)
     assert embedded.attach(embedded_home) == socket

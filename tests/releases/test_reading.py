@@ -1,14 +1,20 @@
 """What is written is what is read, for every type, through stock Feast; and blocks of two releases never mix."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
+import sqlalchemy as sa
 
 from tasks import schema
 from tasks.errors import ReleaseError
 from tasks.releases.manifest import Manifest, release_name
 from tasks.releases.offline import write_offline
+from tests.releases.conftest import answers, free_port, wait_for
 from tests.releases.planted import AS_OF, ugly
 
 pytestmark = pytest.mark.slow  # real stores
@@ -46,6 +52,46 @@ def test_mixed_blocks_are_an_error(rooms, store, served_ugly):
     store.write_to_online_store(f"user_style__{served_ugly.name}", rows)
     with pytest.raises(ReleaseError, match="answered by releases r19990101_00000000, r20260301"):
         rooms.reading.read_user(store, ["user-0"], release=served_ugly.name)
+
+
+def test_a_release_without_its_rows_is_said_so(rooms, pg_store, put_online):
+    manifest = put_online(pg_store, 101, flip=False)
+    with rooms.stores.engine_of(pg_store).begin() as connection:
+        sa.Table(f"penchant_user_style__{manifest.name}", sa.MetaData()).drop(connection)
+    with pytest.raises(ReleaseError, match=f"{manifest.name} has lost its views"):
+        rooms.reading.read_user(pg_store, ["user-0"], release=manifest.name)
+    with pytest.raises(ReleaseError, match="user_style: it has no online table"):
+        rooms.verifying.verify(pg_store, manifest)
+
+
+def test_the_repository_in_the_tree_reads_the_embedded_stores(rooms, pg_store, put_online, monkeypatch):
+    from feast import FeatureStore
+
+    name = put_online(pg_store, 102).name
+    monkeypatch.setenv("PWD", str(rooms.stores.home_of(pg_store).parent))
+    reader = FeatureStore(repo_path=str(Path(__file__).parents[2] / "feature_repo"))
+    assert rooms.reading.read_item(reader, ["item-1"])[0].release == name
+
+
+def test_the_feature_server_answers_over_http(rooms, store, put_online):
+    name = put_online(store, 103).name
+    port = free_port()
+    repo = rooms.stores.home_of(store) / "feature_repo"
+    serve = [str(Path(sys.executable).with_name("feast")), "-c", str(repo), "serve", "--host", "127.0.0.1"]
+    with subprocess.Popen([*serve, "--port", str(port), "--max-requests", "0"], stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(lambda: answers(port), 90)
+            asked = {
+                "feature_service": "recommendations",
+                "entities": {"user_id": ["user-1", "nobody"]},
+                "full_feature_names": True,
+            }
+            answer = requests.post(f"http://127.0.0.1:{port}/get-online-features", json=asked, timeout=30).json()
+        finally:
+            server.terminate()
+            server.wait(20)
+    row = answer["metadata"]["feature_names"].index("user_recommendations__release")
+    assert answer["results"][row]["values"] == [name, None]
 
 
 @pytest.mark.parametrize(
