@@ -263,4 +263,6 @@ SERVICES: dict[str, tuple[Table, ...]] = {
 """Feast feature services: fixed names, each over the views of the live release."""
 SERVED = tuple(table for tables in SERVICES.values() for table in tables)
 TABLES = {t.name: t for t in (EVENTS, ITEMS, QUARANTINE, LEDGER, TOPICS, TEXT_TOPICS, TEXT_VECTORS, *SERVED)}
+EVERYONE = "*"
+"""User id whose recommendations are for anyone of whom nothing is known."""
 RELEASE = Column("release", "string", "release that the row belongs to; the same in every view a reader sees")

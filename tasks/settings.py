@@ -36,6 +36,7 @@ class Settings(BaseSettings):
     keep_releases: int = Field(3, ge=1, description="releases kept online, the live one included")
 
     # taking in
+    source_dsn: str = Field("", description="PostgreSQL database that `ingest --query` reads, as a libpq URI")
     chunk_rows: int = Field(50_000, ge=1, description="rows checked at a time; bounds memory")
     max_quarantine_share: float = Field(
         0.2, ge=0, le=1, description="a batch with a larger share of bad rows is refused"

@@ -1,0 +1,44 @@
+"""The shell: each job reads references, calls pure stages, writes references; DAGs and the command line call these.
+
+A job takes and gives a *bag*: JSON values with `refs` (name → exact artifact) and `as_of`. Stages are imported inside
+the jobs, so that naming a job loads no heavy library.
+"""
+
+from tasks.jobs.intake import ingest
+from tasks.jobs.publication import (
+    check_gate,
+    flip_release,
+    materialize_shard,
+    prepare_release,
+    retire_releases,
+    roll_back,
+    verify_release,
+)
+from tasks.jobs.refresh import (
+    assemble_interests,
+    encode_shard,
+    join_vectors,
+    plan_refresh,
+    refresh_topics,
+    train_sequence,
+)
+from tasks.jobs.scores import backtest, score
+
+__all__ = [
+    "assemble_interests",
+    "backtest",
+    "check_gate",
+    "encode_shard",
+    "flip_release",
+    "ingest",
+    "join_vectors",
+    "materialize_shard",
+    "plan_refresh",
+    "prepare_release",
+    "refresh_topics",
+    "retire_releases",
+    "roll_back",
+    "score",
+    "train_sequence",
+    "verify_release",
+]

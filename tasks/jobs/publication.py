@@ -1,0 +1,160 @@
+"""From recommendations to readers: prepare, judge, write, verify, switch; go back; tidy up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from tasks import schema
+from tasks.errors import ReleaseError
+from tasks.jobs.workspace import CODE, Bag, bag_of, open_store, parse_as_of, refs_of
+from tasks.settings import Settings
+from tasks.store import Ref
+
+if TYPE_CHECKING:
+    from feast import FeatureStore
+
+    from tasks.releases.manifest import Manifest
+
+MANIFEST = "manifest"
+SAMPLE = 200
+"""Keys of each view that are read back and compared before a release goes live."""
+
+
+def open_features(settings: Settings) -> FeatureStore:
+    """The feature store that the settings name."""
+    from tasks.releases.stores import open_store as open_feature_store
+
+    return open_feature_store(
+        settings.home,
+        kind=settings.online_store,
+        postgres_dsn=settings.postgres_dsn,
+        redis_url=settings.redis_url,
+    )
+
+
+def prepare_release(received: Mapping[str, Any]) -> Bag:
+    """Gather exact tables and models into a release, write its offline files and register its views.
+
+    Gives `release`, `shards` and a reference to the manifest. Nobody reads the release yet.
+    """
+    from tasks.releases import manifest, offline, publishing
+
+    settings = Settings()
+    store, refs, as_of = open_store(settings), refs_of(received), parse_as_of(received["as_of"])
+    features = open_features(settings)
+    addresses = {name: str(ref) for name, ref in sorted(refs.items())}
+    name = manifest.release_name(as_of, addresses)
+    with publishing.publishing(features, f"prepare {name}"):
+        blocks = {
+            table.name: offline.write_offline(
+                settings.home, name, table, store.stream(refs[table.name], table), as_of=as_of
+            )
+            for table in schema.SERVED
+        }
+        live = publishing.live(features)
+        built = manifest.Manifest(
+            name=name,
+            as_of=as_of,
+            refs=addresses,
+            blocks=blocks,
+            parents=(live,) if live and live != name else (),
+            encoder=str(store.meta(refs[schema.TEXT_VECTORS.name]).facts.get("encoder", "")),
+            card=store.read_json(refs["evaluation_card"]),
+            schema=manifest.schema_digest(),
+            code=CODE,
+        )
+        publishing.apply_views(features, built)
+    kept = store.put_json(MANIFEST, built.to_json(), parents=refs.values())
+    return bag_of({**refs, MANIFEST: kept}, as_of=received["as_of"], release=name, shards=list(range(settings.shards)))
+
+
+def check_gate(prepared: Mapping[str, Any], force: bool = False) -> Bag:
+    """Compare the candidate's evaluation card with the live release's; raises `ReleaseError` where it is worse.
+
+    With `force` a worse candidate passes, and the verdict says so.
+    """
+    from tasks.evaluation.gate import verdict
+    from tasks.releases import publishing
+
+    settings = Settings()
+    candidate = _manifest(settings, prepared)
+    known = publishing.releases(open_features(settings))
+    live = next((r.manifest.card for r in known if r.live and r.name != candidate.name), None)
+    judged = verdict(candidate.card, live)
+    if not judged.passed and not force:
+        raise ReleaseError(
+            f"release {candidate.name} does not pass the gate: {'; '.join(judged.reasons)}. The live release is "
+            "untouched; publish with force where you know better"
+        )
+    return {**prepared, "verdict": {"passed": judged.passed, "reasons": judged.reasons, "forced": force}}
+
+
+def materialize_shard(prepared: Mapping[str, Any], shard: int) -> Bag:
+    """Write one shard of every served table online; safe to repeat. Gives rows per table."""
+    from tasks.releases import publishing
+
+    settings = Settings()
+    features, manifest = open_features(settings), _manifest(settings, prepared)
+    shards = len(prepared["shards"])
+    rows = {
+        table.name: publishing.materialize(features, manifest, table, shard=shard, shards=shards)
+        for table in schema.SERVED
+    }
+    return {"release": manifest.name, "shard": shard, "rows": rows}
+
+
+def verify_release(prepared: Mapping[str, Any]) -> Bag:
+    """Read the release back through Feast and compare; raises `ReleaseError` with what differs."""
+    from tasks.releases.verifying import verify
+
+    settings = Settings()
+    manifest = _manifest(settings, prepared)
+    counts = verify(open_features(settings), manifest, sample=SAMPLE, seed=settings.seed)
+    return {"release": manifest.name, "rows": counts}
+
+
+def flip_release(prepared: Mapping[str, Any]) -> Bag:
+    """Switch every reader to the release, in one registry write."""
+    from tasks.releases import publishing
+
+    settings = Settings()
+    manifest = _manifest(settings, prepared)
+    publishing.flip(open_features(settings), manifest)
+    return {**prepared, "live": manifest.name}
+
+
+def retire_releases(prepared: Mapping[str, Any]) -> Bag:
+    """Remove releases beyond `PENCHANT_KEEP_RELEASES`; the live one is never among them."""
+    from tasks.releases import publishing
+
+    settings = Settings()
+    return {"removed": publishing.retire(open_features(settings), settings.keep_releases)}
+
+
+def roll_back(name: str) -> Bag:
+    """Switch every reader back to an earlier release."""
+    from tasks.releases import publishing
+
+    publishing.roll_back(open_features(Settings()), name)
+    return {"live": name}
+
+
+def list_releases() -> Bag:
+    """Every release that can be switched to, newest first."""
+    from tasks.releases import publishing
+
+    rows = [
+        {"name": r.name, "as_of": pd.Timestamp(r.manifest.as_of).isoformat(), "live": r.live}
+        for r in publishing.releases(open_features(Settings()))
+        if r.retired_at is None
+    ]
+    return {"releases": rows}
+
+
+def _manifest(settings: Settings, prepared: Mapping[str, Any]) -> Manifest:
+    from tasks.releases.manifest import Manifest
+
+    return Manifest.from_json(open_store(settings).read_json(Ref.from_json(prepared["refs"][MANIFEST])))
