@@ -7,7 +7,8 @@ from tasks.scoring.content import ContentFeatures, ContentScorer
 from tasks.scoring.ids import IdMap
 from tasks.scoring.interactions import Interactions
 from tasks.scoring.learning import evidence, learn
-from tasks.scoring.neighbours import EASEScorer, ItemKNNScorer, MarkovScorer
+from tasks.scoring.linear import EASEScorer, TransitionScorer
+from tasks.scoring.neighbours import ItemKNNScorer, MarkovScorer
 from tasks.scoring.persistence import load, save
 from tasks.scoring.popularity import PopularityScorer
 from tasks.scoring.reasons import Facts
@@ -31,6 +32,7 @@ __all__ = [
     "Scorer",
     "SequenceScorer",
     "Top",
+    "TransitionScorer",
     "calibrated",
     "centred",
     "evidence",

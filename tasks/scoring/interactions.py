@@ -108,6 +108,21 @@ class Interactions:
         picked = self.items[take], self.days[take], self.weights[take]
         return Interactions(indptr, *picked, self.n_items, self.as_of)
 
+    def distinct(self) -> Interactions:
+        """One event a pair, where the latest was and with the sum of its weights, so that steps count items, not
+        clicks; the same object where no pair has two."""
+        pair = self.user_of * self.n_items + self.items
+        order = np.argsort(pair, kind="stable")
+        last = np.append(np.diff(pair[order]) > 0, [True] * bool(len(pair)))
+        if last.all():
+            return self
+        total = np.add.reduceat(self.weights[order], np.flatnonzero(np.append(True, last[:-1])))
+        keep = np.sort(order[last])
+        weights = np.empty(len(pair), np.float32)
+        weights[order[last]] = total
+        indptr = _indptr(self.user_of[keep], self.n_users)
+        return Interactions(indptr, self.items[keep], self.days[keep], weights[keep], self.n_items, self.as_of)
+
     def matrix(self, values: NDArray[np.float32] | None = None) -> sparse.csr_matrix:
         """Sum of `values` (the weights where none are given) for each pair, CSR (n, m) float32, indices sorted."""
         data = self.weights if values is None else values
@@ -116,11 +131,10 @@ class Interactions:
         return matrix
 
     def liked(self, decay: float = 1.0, cap: float | None = None) -> sparse.csr_matrix:
-        """What each user liked, CSR (n, m): weight × `decay` to the power of its age; dislikes are left out."""
-        values = np.where(self.weights > 0, self.weights, 0) * np.float32(decay) ** self.ages
-        matrix = self.matrix(values.astype(np.float32))
-        if cap is not None:
-            np.minimum(matrix.data, cap, out=matrix.data)
+        """What each user liked, CSR (n, m): weight, at most `cap`, × `decay` per item touched later; no dislikes."""
+        once = self.distinct()
+        weights = np.clip(once.weights, 0, cap)
+        matrix = once.matrix((weights * np.float32(decay) ** once.ages).astype(np.float32))
         matrix.eliminate_zeros()
         return matrix
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-import scipy.linalg
 from numpy.typing import NDArray
 from scipy import sparse
 
-from tasks.errors import ModelError, NotEnoughData
+from tasks.errors import ModelError
 from tasks.scoring.ids import Indices
 from tasks.scoring.interactions import Interactions
 from tasks.scoring.scorer import Mask, Scores, silenced
 
 ROWS = 1_024  # items whose similarities are held densely at a time: ROWS × items × 4 bytes
-DENSE_ITEMS = 30_000  # EASE holds a dense items × items matrix twice: 7 GB at this size
 
 
 class ItemKNNScorer:
@@ -49,7 +47,7 @@ class ItemKNNScorer:
         """Sum of similarities to the user's liked items (b, m)."""
         if self.similarity is None:
             raise ModelError(f"{self.name}: fit before asking for scores")
-        return _from_items(self.similarity, users, history, self.decay, self.known)
+        return from_items(self.similarity, users, history, self.decay, self.known)
 
     def _similar(
         self, columns: sparse.csr_matrix, liked: sparse.csr_matrix, norms: NDArray[np.float64], at: int
@@ -77,6 +75,7 @@ class MarkovScorer:
 
     def fit(self, interactions: Interactions) -> Self:
         """Count pairs of neighbours in time, dislikes as targets left out."""
+        interactions = interactions.distinct()  # a purchase after a view of the same thing leads nowhere
         here, there = np.arange(len(interactions.items) - 1), np.arange(1, len(interactions.items))
         user = interactions.user_of
         together = (user[here] == user[there]) & (interactions.weights[there] > 0)
@@ -98,42 +97,6 @@ class MarkovScorer:
         return silenced(scores + np.float32(self.backoff) * self.share, latest >= 0)
 
 
-class EASEScorer:
-    """Closed-form linear item-item model (Steck 2019, "Embarrassingly shallow autoencoders for sparse data").
-
-    B = I − P · diag(1 / diag P), P = (XᵀX + λI)⁻¹, applied to the liked items, each × `decay` per later event.
-    Memory: two dense items × items float32 matrices; raises `ModelError` above `DENSE_ITEMS` items.
-    """
-
-    def __init__(self, regularization: float = 150.0, decay: float = 0.7, name: str = "ease") -> None:
-        self.name = name
-        self.regularization, self.decay = regularization, decay
-        self.weights: Scores | None = None
-        self.known: Mask = np.zeros(0, bool)
-
-    def fit(self, interactions: Interactions) -> Self:
-        """Invert the regularised Gram matrix in place; raises `NotEnoughData` where nobody liked anything."""
-        if interactions.n_items > DENSE_ITEMS:
-            raise ModelError(f"{self.name}: {interactions.n_items} items, at most {DENSE_ITEMS}; use ItemKNN instead")
-        liked = interactions.liked(cap=1.0)
-        if not liked.nnz:
-            raise NotEnoughData(f"{self.name}: no user liked an item; at least one positive event is needed")
-        gram = (liked.T @ liked).toarray(order="F").astype(np.float32)
-        self.known = gram.diagonal() > 0
-        gram[np.diag_indices_from(gram)] += self.regularization
-        inverse = _inverted(gram)
-        inverse /= -inverse.diagonal()[None, :].copy()
-        np.fill_diagonal(inverse, 0)
-        self.weights = np.ascontiguousarray(inverse)
-        return self
-
-    def scores(self, users: Indices, history: Interactions) -> Scores:
-        """Sum of the liked items' weights (b, m)."""
-        if self.weights is None:
-            raise ModelError(f"{self.name}: fit before asking for scores")
-        return _from_items(self.weights, users, history, self.decay, self.known)
-
-
 def strongest(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     """The `k` largest entries of each row of `matrix`; equal ones by column."""
     row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -143,7 +106,7 @@ def strongest(matrix: sparse.csr_matrix, k: int) -> sparse.csr_matrix:
     return sparse.csr_matrix((matrix.data[keep], (row[keep], matrix.indices[keep])), shape=matrix.shape)
 
 
-def _from_items(
+def from_items(
     weights: sparse.csr_matrix | Scores, users: Indices, history: Interactions, decay: float, known: Mask
 ) -> Scores:
     """Liked items × item-item `weights` (b, m); silent for users without a liked item and for unknown items."""
@@ -151,23 +114,3 @@ def _from_items(
     scores = profile @ weights
     dense = scores.toarray() if sparse.issparse(scores) else np.asarray(scores)
     return silenced(dense, np.diff(profile.indptr) > 0, known)
-
-
-def _inverted(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inverse of a symmetric positive definite matrix, in its own memory (Cholesky, LAPACK potrf and potri)."""
-    factor, bad = scipy.linalg.lapack.spotrf(matrix, lower=True, overwrite_a=True, clean=True)
-    if bad:
-        raise ModelError("ease: the Gram matrix is not positive definite; raise `regularization`")
-    inverse, _ = scipy.linalg.lapack.spotri(factor, lower=True, overwrite_c=True)
-    _mirror(inverse)
-    return np.asarray(inverse, dtype=np.float32)
-
-
-def _mirror(lower: NDArray[np.float32]) -> None:
-    """Copy the lower triangle onto the upper one, block by block, without a second matrix."""
-    n = lower.shape[0]
-    for at in range(0, n, ROWS):
-        to = min(at + ROWS, n)
-        lower[at:to, to:] = lower[to:, at:to].T
-        corner = lower[at:to, at:to]
-        corner[:] = np.tril(corner) + np.tril(corner, -1).T

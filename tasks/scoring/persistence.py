@@ -12,7 +12,8 @@ from scipy import sparse
 
 from tasks.errors import ModelError
 from tasks.scoring.collaborative import CollaborativeScorer
-from tasks.scoring.neighbours import EASEScorer, ItemKNNScorer, MarkovScorer
+from tasks.scoring.linear import EASEScorer, TransitionScorer
+from tasks.scoring.neighbours import ItemKNNScorer, MarkovScorer
 from tasks.scoring.popularity import PopularityScorer
 from tasks.scoring.scorer import Scorer
 
@@ -26,6 +27,11 @@ _STORED: dict[str, tuple[type, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "itemknn": (ItemKNNScorer, ("neighbours", "shrinkage", "decay"), ("similarity", "known")),
     "markov": (MarkovScorer, ("backoff",), ("follows", "share")),
+    "transition": (
+        TransitionScorer,
+        ("regularization", "decay", "ahead", "recency", "attribute_share"),
+        ("weights", "known"),
+    ),
     "ease": (EASEScorer, ("regularization", "decay"), ("weights", "known")),
 }
 """Kind → class, the settings it is made with, the attributes that `fit` fills. Content and sequence scorers are made

@@ -19,7 +19,7 @@ from tasks.scoring.scorer import Mask, Scorer, Scores
 from tasks.scoring.top import Top, top
 
 PARTS = {name: name for name in schema.SCORERS} | {"ease": "collaborative", "itemknn": "collaborative"}
-PARTS |= {"markov": "sequence"}
+PARTS |= {"markov": "sequence", "transition": "sequence"}
 """Which published part each scorer's share is counted under."""
 
 

@@ -81,3 +81,13 @@ def test_no_events_at_all_make_empty_histories():
     made = Interactions.from_events(events(), IdMap(["u"]), IdMap(["a"]), AS_OF)
     assert made.matrix().shape == (1, 1)
     assert made.lengths.tolist() == [0]
+
+
+def test_distinct_keeps_one_event_a_pair_where_the_latest_was():
+    made = Interactions.from_sequences([[0, 1, 0, 2], [], [2, 2]], 3)
+    once = made.distinct()
+    assert once.items.tolist() == [1, 0, 2, 2]
+    assert once.lengths.tolist() == [3, 0, 1]
+    assert once.weights.tolist() == [1, 2, 1, 2]
+    assert once.distinct() is once
+    assert made.liked(0.5, cap=1.0).toarray()[0].tolist() == [0.5, 0.25, 1]

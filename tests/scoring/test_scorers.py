@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from tasks.errors import ModelError, NotEnoughData, SpaceMismatch
 from tasks.scoring import (
@@ -19,6 +20,7 @@ from tasks.scoring import (
     PopularityScorer,
     Scorer,
     SequenceScorer,
+    TransitionScorer,
     load,
     save,
     top,
@@ -43,6 +45,7 @@ SCORERS: dict[str, Callable[[], Scorer]] = {
     "popularity": PopularityScorer,
     "itemknn": ItemKNNScorer,
     "markov": MarkovScorer,
+    "transition": lambda: TransitionScorer(regularization=5),
     "ease": lambda: EASEScorer(regularization=5),
 }
 LEARNT = [name for name in SCORERS if name != "sequence"]
@@ -122,7 +125,7 @@ def test_the_withheld_item_of_the_checkerboard_comes_first(name):
 
 def test_scorers_that_were_not_fitted_say_so():
     board, _ = checkerboard(N)
-    for name in ("collaborative", "popularity", "itemknn", "markov", "ease"):
+    for name in ("collaborative", "popularity", "itemknn", "markov", "transition", "ease"):
         with pytest.raises(ModelError, match="fit before"):
             SCORERS[name]().scores(np.arange(2), board)
 
@@ -137,13 +140,13 @@ def test_items_nobody_touched_are_passed_over_in_silence():
 
 def test_no_liked_item_is_not_enough_for_the_collaborative_ones():
     nothing = Interactions.from_sequences([np.empty(0, np.int64)], 3)
-    for scorer in (CollaborativeScorer(factors=2), EASEScorer()):
+    for scorer in (CollaborativeScorer(factors=2), EASEScorer(), TransitionScorer()):
         with pytest.raises(NotEnoughData):
             scorer.fit(nothing)
 
 
 def test_markov_counts_what_came_next_and_backs_off_to_popularity():
-    history = Interactions.from_sequences([[0, 1], [0, 1], [0, 2], [3, 3], [3, 4], [3, 0]], 6)
+    history = Interactions.from_sequences([[0, 1], [0, 1], [0, 2], [3, 5], [3, 4], [3, 0]], 6)
     scores = MarkovScorer(backoff=0.01).fit(history).scores(np.array([0]), Interactions.from_sequences([[5, 0]], 6))
     assert scores[0, 1] == pytest.approx(0.99 * 2 / 3 + 0.01 * 2 / 12, abs=1e-6)
     assert scores[0, 2] == pytest.approx(0.99 / 3 + 0.01 * 1 / 12, abs=1e-6)
@@ -252,3 +255,38 @@ def test_a_damaged_or_foreign_folder_is_refused(tmp_path):
             load(tmp_path)
     with pytest.raises(ModelError, match="fit before saving"):
         save(PopularityScorer(), tmp_path)
+
+
+def test_transition_is_the_ridge_of_what_comes_next_on_what_came_before():
+    history = Interactions.from_sequences([[0, 1, 2], [2, 1], [3]], 4)
+    x = np.array([[1, 0, 0, 0], [0.5, 1, 0, 0], [0, 0, 1, 0]])
+    y = np.array([[0, 1, 0.25, 0], [0, 0, 1, 0], [0, 1, 0, 0]])
+    weights = np.linalg.solve(x.T @ x + 3 * np.eye(4), x.T @ y)
+    scorer = TransitionScorer(regularization=3, decay=0.5, ahead=0.25, recency=0.5).fit(history)
+    scores = scorer.scores(np.array([0]), history)[0]
+    np.testing.assert_allclose(scores[:3], (np.array([0.25, 0.5, 1, 0]) @ weights)[:3], rtol=1e-5, atol=1e-6)
+    assert np.isnan(scores[3])
+
+
+def test_transition_learns_order_where_itemknn_cannot():
+    history = Interactions.from_sequences([[0, 1, 2, 3]] * 5 + [[3, 0, 1, 2]] * 5, 4)
+    asked = Interactions.from_sequences([[1]], 4)
+    assert TransitionScorer(1.0, ahead=0).fit(history).scores(np.array([0]), asked)[0].argmax() == 2
+    knn = ItemKNNScorer().fit(history).scores(np.array([0]), asked)[0]
+    assert knn[0] == knn[2]
+
+
+def test_attributes_let_like_items_lend_to_each_other():
+    history = Interactions.from_sequences([[0, 1]] * 6 + [[2, 3]], 4)
+    like = sparse.csr_matrix(np.array([[1, 0], [0, 1], [1, 0], [0, 1]], np.float32))
+    asked = Interactions.from_sequences([[2]], 4)
+    plain, smooth = (
+        TransitionScorer(1.0, attributes=like, attribute_share=share).fit(history).scores(np.array([0]), asked)[0]
+        for share in (0.0, 1.0)
+    )
+    assert plain[1] == pytest.approx(0, abs=1e-6)
+    assert smooth[1] > 0.1
+    prior = np.linalg.inv(np.eye(4) + (like @ like.T).toarray())
+    x = np.array([[1, 0, 0, 0]] * 6 + [[0, 0, 1, 0]])
+    y = np.array([[0, 1, 0, 0]] * 6 + [[0, 0, 0, 1]])
+    np.testing.assert_allclose(smooth, np.linalg.solve(x.T @ x + prior, x.T @ y)[2], rtol=1e-4, atol=1e-6)
