@@ -8,7 +8,8 @@ Shapes: n users, s steps of a batch, m items, d numbers in an item vector, k in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,10 @@ from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
 from tasks import schema
+from tasks.embeddings.device import resolve
+from tasks.embeddings.encoder import check_space
 from tasks.embeddings.histories import NONE, Histories
+from tasks.embeddings.model_folder import read_folder, write_folder
 from tasks.embeddings.steps import Steps, pieces, steps_of
 from tasks.errors import ModelError
 
@@ -175,6 +179,38 @@ class SequenceModel(nn.Module):
         model.identity.weight.zero_()
         model.identity.weight[known] = self.identity.weight.cpu()[torch.from_numpy(rows[rows != NONE])]
         return model.to(self.content.device).eval()
+
+    def save(self, folder: Path) -> None:
+        """Write the model into `folder`; nothing else is needed to load it, and the same model gives the same bytes."""
+        card = {
+            "encoder": self.encoder,
+            "text_size": self.text_size,
+            "config": asdict(self.config),
+            "curve": [asdict(epoch) for epoch in self.curve],
+            "item_ids": self.item_ids,
+        }
+        write_folder(folder, self.state_dict(), card)
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str, encoder: str | None = None) -> SequenceModel:
+        """The model that `save` wrote into `folder`, on `device`.
+
+        Raises `ModelError` where the folder is missing, damaged or of another kind, and `SpaceMismatch` where the
+        model was fitted in another space than `encoder` (not checked where that is None).
+        """
+        card, tensors = read_folder(folder)
+        try:
+            known = {name: card[name] for name in ("item_ids", "text_size", "encoder")}
+            model = cls(SequenceConfig(**card["config"]), tensors["content"].numpy(), **known)
+            model.load_state_dict(tensors)
+            model.curve = [Epoch(**epoch) for epoch in card["curve"]]
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"sequence model {folder.name!r}: tensors and card do not fit ({type(error).__name__}); fit it again"
+            ) from error
+        if encoder is not None:
+            check_space(model.encoder, encoder)
+        return model.to(resolve(device)).eval()
 
     def check(self, histories: Histories) -> None:
         """Raise `ModelError` where `histories` speak of items or text vectors that the model does not know."""

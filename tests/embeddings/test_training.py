@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tasks.embeddings.histories import Histories, of_sequences
-from tasks.embeddings.model_folder import load_sequence, save_sequence
 from tasks.embeddings.sequence import SequenceConfig, SequenceModel
 from tasks.embeddings.training import fit_sequence
 from tasks.errors import ModelError, NotEnoughData, SpaceMismatch
@@ -107,22 +106,22 @@ def test_an_item_without_a_vector_is_refused() -> None:
 
 
 def test_a_saved_model_is_the_same_model(fitted: SequenceModel, tmp_path: Path) -> None:
-    save_sequence(fitted, tmp_path / "a")
-    loaded = load_sequence(tmp_path / "a", encoder="space", device="cpu")
+    fitted.save(tmp_path / "a")
+    loaded = SequenceModel.load(tmp_path / "a", encoder="space", device="cpu")
     histories = of_sequences(walks(5, 4, seed=2))
     np.testing.assert_array_equal(loaded.states(histories).h, fitted.states(histories).h)
     np.testing.assert_array_equal(loaded.scores(loaded.states(histories).h), fitted.scores(fitted.states(histories).h))
     assert (loaded.item_ids, loaded.encoder, loaded.config) == (IDS, "space", CONFIG)
     assert loaded.curve == fitted.curve
-    save_sequence(loaded, tmp_path / "b")
+    loaded.save(tmp_path / "b")
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
 
 
 def test_a_model_of_another_space_is_refused(fitted: SequenceModel, tmp_path: Path) -> None:
-    save_sequence(fitted, tmp_path)
+    fitted.save(tmp_path)
     with pytest.raises(SpaceMismatch, match="space"):
-        load_sequence(tmp_path, encoder="another", device="cpu")
+        SequenceModel.load(tmp_path, encoder="another", device="cpu")
 
 
 def change_card(folder: Path, **changes: Any) -> None:
@@ -149,7 +148,7 @@ def change_card(folder: Path, **changes: Any) -> None:
 def test_a_damaged_or_foreign_folder_is_refused(
     fitted: SequenceModel, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
-    save_sequence(fitted, tmp_path / "model")
+    fitted.save(tmp_path / "model")
     damage(tmp_path / "model")
     with pytest.raises(ModelError, match=r"'model'|sequence model"):
-        load_sequence(tmp_path / "model", encoder="space", device="cpu")
+        SequenceModel.load(tmp_path / "model", encoder="space", device="cpu")
