@@ -1,6 +1,7 @@
 """How fast a batch is checked, beside pandera and beside Great Expectations as it comes, with the same checks.
 
     python -m benchmarks.quality --rows 200000 --chunk 50000 --json
+    python -m benchmarks.quality --faults 0.19      (what is found of the faults that the sample shop plants)
 
 Synthetic reviews in English and Chinese, one in a hundred with a fault, are checked chunk by chunk by each contender in
 a process of its own: rows per second of checking (making the reviews is not counted), CPU seconds, and peak memory.
@@ -18,14 +19,17 @@ import argparse
 import json
 import multiprocessing
 import resource
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from tasks import schema
 from tasks.schema import EVENTS, KINDS, LANGUAGES
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,6 +198,39 @@ def measure(name: str, rows: int, chunk: int, seed: int) -> dict[str, Any]:
     }
 
 
+def accuracy(rate: float, seed: int) -> list[dict[str, Any]]:
+    """Of each class of faults in the sample shop: how many were planted, and how well their rule finds them."""
+    from tasks.quality import BatchCheck
+    from tasks.sources import load_mapping, read_files
+    from tasks.sources.sample_shop import write_shop
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = write_shop(Path(folder), users=600, days=90, seed=seed, faults=rate)
+        paths, mapping = made["paths"], load_mapping(None)
+        items = pd.concat(read_files([paths["items.jsonl"]], mapping, schema.ITEMS, chunk_rows=50_000))
+        batch = BatchCheck(
+            EVENTS,
+            batch_id="shop",
+            source="events.csv",
+            as_of=datetime.fromisoformat(made["as_of"]),
+            future_tolerance_hours=24,
+            max_quarantine_share=1,
+            known_items=items[schema.ITEM_ID.name],
+        )
+        chunks = read_files([paths["events.csv"]], mapping, EVENTS, chunk_rows=5_000)
+        found = pd.concat([batch.add(chunk).quarantine for chunk in chunks])
+        verdict, truth = batch.finish(), pd.read_parquet(paths["truth_faults.parquet"])
+    hits = found[["position", "rule"]].merge(truth, on=["position", "rule"])
+    lines = []
+    for rule, rows in truth.groupby("rule"):
+        hit, all_found = int((hits["rule"] == rule).sum()), int((found["rule"] == rule).sum())
+        if rule == "exact_repeat":  # counted, not quarantined
+            hit = all_found = verdict.rows.repeated
+        precision = hit / all_found if all_found else None
+        lines.append({"rule": rule, "planted": len(rows), "recall": hit / len(rows), "precision": precision})
+    return lines
+
+
 def _peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
@@ -205,14 +242,21 @@ def main() -> None:
     parser.add_argument("--chunk", type=int, default=50_000, help="reviews per chunk")
     parser.add_argument("--seed", type=int, default=0, help="seed of the reviews")
     parser.add_argument("--only", choices=CONTENDERS, nargs="*", default=list(CONTENDERS), help="contenders to run")
+    parser.add_argument("--faults", type=float, help="instead: share of faulty rows in a sample shop, all found?")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
+    if options.faults:
+        return _print(accuracy(options.faults, options.seed), options.json)
     context = multiprocessing.get_context("spawn")  # a process each: peaks of memory do not mix
     results = []
     for name in options.only:
         with context.Pool(1) as pool:
             results.append(pool.apply(measure, (name, options.rows, options.chunk, options.seed)))
-    print(json.dumps(results, indent=1) if options.json else pd.DataFrame(results).to_string(index=False))
+    return _print(results, options.json)
+
+
+def _print(lines: list[dict[str, Any]], as_json: bool) -> None:
+    print(json.dumps(lines, indent=1) if as_json else pd.DataFrame(lines).to_string(index=False))
 
 
 if __name__ == "__main__":

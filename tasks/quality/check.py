@@ -141,7 +141,10 @@ class BatchCheck:
         self._failed.update(lines[RULE])
         self._broken.update({key: len(rows) for key, rows in broken.items()})
         self._rows += Rows(len(chunk), len(accepted), int(bad.sum()), int((repeat & ~bad).sum()))
-        return Checked(accepted, quarantine(chunk, lines, batch_id=self._batch_id, source=self._source))
+        return Checked(
+            accepted,
+            quarantine(chunk, lines, batch_id=self._batch_id, source=chunk.frame.attrs.get("source", self._source)),
+        )
 
     def _stopping(self, measured: Mapping[str, Any]) -> Iterable[Rule]:
         """Rules, of those measured, that keep a row from being accepted."""

@@ -3,7 +3,7 @@
 The suite sees the measurements of a chunk, one column per rule, never the chunk: no result, log line or report of
 Great Expectations can hold what a person wrote. Each expectation is GX's own *expect column values to be between*
 (its parameters and its rendering), on a metric that answers with the rows themselves. GX's stock metric graph costs
-7 ms per expectation and chunk and cuts its lists of failing values at 200; this one costs 1.3 ms and cuts nothing.
+8 ms per expectation and chunk, and 2 µs per row and expectation more where rows fail; this one costs 1 ms in all.
 """
 
 from __future__ import annotations

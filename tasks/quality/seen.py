@@ -32,9 +32,15 @@ class Seen:
     def __init__(self) -> None:
         self._runs: list[tuple[Hashes, Hashes]] = []
 
+    @staticmethod
+    def columns(table: Table) -> tuple[str, ...]:
+        """The columns that rows are known by; a reader of accepted rows need read no others."""
+        left_out = {_BATCH_ID, *((_TEXT, _LANGUAGE) if TEXT_HASH.name in table.names else ())}
+        return tuple(name for name in table.names if name not in left_out)
+
     @classmethod
     def of(cls, frames: Iterable[pd.DataFrame], table: Table) -> Seen:
-        """What the accepted rows in `frames`, oldest first, make known."""
+        """What the accepted rows in `frames`, oldest first, make known; `columns` says which columns they need."""
         seen = cls()
         for frame in frames:
             seen.add(*hashes(frame, table))
@@ -92,8 +98,7 @@ def hashes(frame: pd.DataFrame, table: Table) -> tuple[Hashes, Hashes]:
     The batch is no content. Neither is the language of an event: where it was detected, a better detector must not
     turn a repeat into a conflict. The text is known by `text_hash` where there is one.
     """
-    left_out = {_BATCH_ID, *((_TEXT, _LANGUAGE) if TEXT_HASH.name in table.names else ())}
-    columns = [column for column in table.columns if column.name not in left_out]
+    columns = [table[name] for name in Seen.columns(table)]
     hashed = {c.name: _hash(_plain(frame[c.name], c.type), few=bool(c.one_of)) for c in columns}
     key = _mix(hashed.pop(name) for name in table.key)
     return key, _mix(hashed.values())

@@ -70,6 +70,30 @@ def test_chunks_give_the_verdict_of_one_piece_and_nothing_is_lost(rows: list[dic
         assert filled.empty or filled.dtypes.equals(empty(table).dtypes)
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.fixed_dictionaries(
+            {
+                "user_id": st.text(st.characters(), max_size=3),
+                "text": st.one_of(st.none(), st.text(st.characters(), max_size=20)),
+                "kind": st.sampled_from(["review", "view", "?"]),
+                "language": st.one_of(st.none(), st.sampled_from(["en", "zh-TW", "", "\ud83d"])),
+                "row": st.text(st.characters(), max_size=5),
+            }
+        ),
+        max_size=8,
+    )
+)
+def test_no_string_is_too_strange_to_be_parted_and_stored(rows: list[dict[str, Any]]) -> None:
+    frame = chunk({}, *rows)
+    frame["row"] = ["{}", *(row["row"] for row in rows)]
+    accepted, quarantine, verdict = run(batch_check(), frame)
+    to_arrow(accepted, EVENTS)
+    to_arrow(quarantine, QUARANTINE)
+    assert verdict.rows.entered == len(rows) + 1
+
+
 def test_repeats_are_counted_and_conflicts_are_quarantined() -> None:
     rows = [{"event_id": "a"}, {"event_id": "a"}, {"event_id": "a", "rating": 1.0}, {"event_id": "b"}]
     accepted, quarantine, verdict = run(batch_check(), chunk(*rows))
