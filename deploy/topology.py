@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 from deploy.components import TOPOLOGY
 from deploy.environment import shared_stores, with_database
@@ -20,18 +21,20 @@ def topology(home: Path, port: int, say: Say) -> Iterator[Stack]:
     """Airflow on Celery with two workers and a feature server, on a PostgreSQL and a Redis that run already.
 
     `DATABASE_URL` names Airflow's database (features go to the database `penchant` beside it, or to that of
-    `PENCHANT_POSTGRES_DSN`), `REDIS_URL` the Redis server: database 0 is the queue, database 1 holds online features.
+    `PENCHANT_POSTGRES_DSN`), `REDIS_URL` the queue's Redis database (0 where it names none); online features go to
+    the next one, or to `PENCHANT_REDIS_URL`.
     """
     database = os.environ.get("DATABASE_URL", DATABASE_URL)
     features = os.environ.get("PENCHANT_POSTGRES_DSN") or with_database(database, "penchant")
-    redis = os.environ.get("REDIS_URL", REDIS_URL).rstrip("/")
-    online = os.environ.get("PENCHANT_REDIS_URL") or f"{redis}/1"
+    redis = urlsplit(os.environ.get("REDIS_URL", REDIS_URL))
+    number = int(redis.path.strip("/") or 0)
+    online = os.environ.get("PENCHANT_REDIS_URL") or urlunsplit(redis._replace(path=f"/{number + 1}"))
     with only_one(home):
         place = local_place(
             home,
             free_port(port, say),
             database,
-            broker=f"{redis}/0",
+            broker=urlunsplit(redis._replace(path=f"/{number}")),
             settings=shared_stores(features, online),
             features_port=free_port(6566, say),
         )

@@ -105,7 +105,7 @@ def test_the_topology_runs_neural_tasks_on_the_gpu_worker(deployed: Deployed, se
     drop(postgres, *names.values())
     environ = {name: f"{postgres}/{database}" for name, database in names.items()}
     try:
-        process = deployed.start("demo", "--topology", **environ, REDIS_URL=redis)
+        process = deployed.start("demo", "--topology", **environ, REDIS_URL=f"{redis}/6")
         printed = read_until(process, "Ctrl-C stops it", 500)
         up = airflow(deployed, printed, deployed.home / "topology")
         (run,) = [
