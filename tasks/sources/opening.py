@@ -50,8 +50,19 @@ _MARKS = (
 )
 _CONTROL = bytes([*range(9), 11, *range(14, 27), *range(28, 32), 127])
 _HIGH = re.compile(rb"[\x80-\xff]+")
+_ACCENTED = re.compile(rb"[A-Za-z]*[\xc0-\xff][A-Za-z\x80-\xff]*")
 _GB_PAIRS = re.compile(rb"(?:[\xa1-\xa9\xb0-\xf7][\xa1-\xfe])+")
-"""GB2312, the common part of GB18030: both bytes of a character are high, as they never are in Western text."""
+"""GB2312, the common part of GB18030: both bytes of a character are high, as they seldom are in Western text."""
+_GB_WIDE = re.compile(rb"[\x81-\xfe][0-9][\x81-\xfe][0-9]")
+"""What GB18030 has for the rest of Unicode, such as emoji."""
+_COMMON = frozenset(
+    "的一是不了在有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所然家种事成方多经么去"
+    "法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日者意无力它与长把机十公此已工使情明性知全三又关点正"
+    "业外将两高间由问很最重并物手应向头文体美相见被利什二等产或新己制身果加西月话合回特代内信表化老给世位次度门任常先海通教儿原东声"
+    "提立及比员解水名真论处走各入几口认条平系气题活更别打女变四神总何电数安少报才结反受目太量再感建务做接必场件计管期市直资金指许，。！"
+)
+"""The characters that make up more than half of any Chinese text; read as Chinese, Korean or Russian has few."""
+_ENOUGH = 40
 
 
 def open_bytes(path: Path) -> BinaryIO:
@@ -118,7 +129,7 @@ def _encoding(path: Path) -> str:
         if sum(map(head.count, (bytes([c]) for c in _CONTROL))) > 0.02 * len(head):
             raise SourceError(f"{path}: it is binary and holds no text; export the data as CSV, JSON lines or Parquet")
         lines = _lines_beyond_ascii(head, file)
-    return _narrow(lines)
+    return _narrow(lines, path)
 
 
 def _wide(head: bytes) -> str | None:
@@ -142,13 +153,22 @@ def _lines_beyond_ascii(head: bytes, file: BinaryIO) -> list[bytes]:
     return found[:_SAMPLE_LINES]
 
 
-def _narrow(lines: list[bytes]) -> str:
-    """UTF-8 where half of the lines are; else GB18030 where most high bytes pair up; else the Western code page."""
+def _narrow(lines: list[bytes], path: Path) -> str:
+    """UTF-8 where half of the lines are; else GB18030 where high bytes pair up to Chinese; else the Western page.
+
+    Raises `SourceError` where it can be none of them: text in a wrong encoding is worse than none.
+    """
     if sum(map(_is_utf8, lines)) >= len(lines) / 2:
         return "utf-8"  # single lines in another encoding go to quarantine
-    high = b"\n".join(run for line in lines for run in _HIGH.findall(line))
-    paired = sum(map(len, _GB_PAIRS.findall(high)))
-    return "gb18030" if paired > 0.7 * (len(high) - high.count(b"\n")) else "cp1252"
+    runs = [run for line in lines for run in _HIGH.findall(_GB_WIDE.sub(b" ", line))]
+    high = sum(map(len, runs))
+    pairs = b"".join(pair for run in runs for pair in _GB_PAIRS.findall(run)).decode("gb18030")
+    if 2 * len(pairs) > 0.9 * high and (len(pairs) < _ENOUGH or sum(c in _COMMON for c in pairs) > 0.15 * len(pairs)):
+        return "gb18030"
+    accented = b"".join(word for line in lines for word in _ACCENTED.findall(line))
+    if len(accented) < _ENOUGH or sum(byte < 0x80 for byte in accented) > len(accented) / 2:
+        return "cp1252"  # accents are the smaller part of the words they stand in
+    raise SourceError(f"{path}: its encoding cannot be told; name it under `file: encoding` in the mapping")
 
 
 def _is_utf8(line: bytes) -> bool:

@@ -52,7 +52,8 @@ def read_query(
 
     watermark: column of the result that only grows, such as a serial id or a time of insertion; rows come in its
     order. since: `watermark` of the last run. Rows at exactly that value come again, because others may have been
-    committed with the same one since; a repeated row has the same `event_id`, and is counted as a repeat.
+    committed with the same one since; a repeated row has the same `event_id`, and is counted as a repeat. No rows give
+    no chunk.
     Raises `StoreUnavailable` where the server cannot be reached or goes away, and `SourceError` where the query is
     wrong, its columns are not as mapped, or the watermark is null in a row.
     """
@@ -103,7 +104,8 @@ def _chunks(
         marks: list[str] = []
         rows = (_noted(values, marks) for values in _rows(cursor, statement, section.needed, watermark))
         for block in blocks(rows, "query", section, chunk_rows):
-            yield to_chunk(block, section, table, after=after)
+            if len(block):
+                yield to_chunk(block, section, table, after=after)
             after += len(block)
             seen.watermark = marks[-1] if marks else seen.watermark
             marks.clear()

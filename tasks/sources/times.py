@@ -90,10 +90,13 @@ def _unread(values: Sequence[Any], unread: NDArray[np.bool_], mapped: Field, nam
     """The problem of unreadable times, with a guess where numbers are of another unit."""
     written = " or ".join(mapped.formats)
     reason = f"{name} is not written as {written}; name its format under `format` in the mapping, or mend the value"
-    if {UNIX_S, UNIX_MS} & set(mapped.formats):
-        return [("parse_time", unread, reason)]
     numbers = np.isfinite(to_floats(values)) & unread
-    hint = f"{name} is a number where {written} is expected; if it counts seconds or milliseconds since 1970, set "
-    hint += f"`format: {UNIX_S}` or `format: {UNIX_MS}` in the mapping"
+    if UNIX_S in mapped.formats:
+        hint = f"{name} is too large for seconds since 1970; if it counts milliseconds, set `format: {UNIX_MS}`"
+    elif UNIX_MS in mapped.formats:
+        hint = reason
+    else:
+        hint = f"{name} is a number where {written} is expected; if it counts seconds or milliseconds since 1970, set "
+        hint += f"`format: {UNIX_S}` or `format: {UNIX_MS}` in the mapping"
     found: list[Problem] = [("parse_time", numbers, hint), ("parse_time", unread & ~numbers, reason)]
     return [problem for problem in found if problem[1].any()]

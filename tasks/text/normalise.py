@@ -37,8 +37,10 @@ _HIDDEN = tuple(
         (r"<style\b[^<>]*>", r"</style\s*>"),
     )
 )
-_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK.replace(' ', '|')})(?:\s[^<>]*|/)?>", re.I)
-_INLINE_TAG = re.compile(rf"</?(?:{_INLINE.replace(' ', '|')}|script|style)(?:\s[^<>]*|/)?>", re.I)
+_REST = r"(?:\s[^<>=]*=[^<>]*|\s*/?)>"
+"""After its name a tag has attributes or nothing: in `a <b and c> d` there is no tag."""
+_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK.replace(' ', '|')}){_REST}", re.I)
+_INLINE_TAG = re.compile(rf"</?(?:{_INLINE.replace(' ', '|')}|script|style){_REST}", re.I)
 _AMPERSAND = re.compile(r"&(?:amp;|#0*38;|#[xX]0*26;)+")
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _MARKUP = re.compile("[<&]")

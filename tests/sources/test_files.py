@@ -97,10 +97,31 @@ def test_columns_in_another_order_and_more_of_them(read: Read) -> None:
     check_three_rows(read(frame.to_csv(index=False)))
 
 
+def test_chinese_text_with_emoji_is_still_chinese(read: Read) -> None:
+    text = "很好用👍👍👍 推荐给大家😀"
+    assert read(f"{HEADER}\nu,i,review,5,{text},2024-01-01".encode("gb18030"))["text"].tolist() == [text]
+
+
 def test_western_text_is_not_taken_for_chinese(read: Read) -> None:
     said = ["très présenté à l'été, déjà vu", "größte Überraschung für Ähnliches", "señor año niño", "“smart” – €5"]
     rows = [f'u,i,review,5,"{text}",2024-01-01' for text in said]
     assert read("\n".join([HEADER, *rows]).encode("cp1252"))["text"].tolist() == said
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Отличный товар рекомендую всем", "cp1251"),
+        ("很好用的手機殼推薦給大家", "big5"),
+        ("이 제품은 정말 좋아요 추천합니다 배송도 빨라요 품질이 아주 만족스럽습니다 다음에 또 구매할게요", "euc-kr"),
+    ],
+)
+def test_other_encodings_are_refused_and_not_guessed(read: Read, text: str, encoding: str) -> None:
+    content = "\n".join([HEADER, *[f"u,i,review,5,{text},2024-01-01"] * 9]).encode(encoding)
+    with pytest.raises(SourceError, match="its encoding cannot be told; name it under `file: encoding`"):
+        read(content)
+    yaml = LOG.replace("events:\n", f"events:\n  file: {{encoding: {encoding}}}\n")
+    assert read(content, yaml=yaml)["text"][0] == text
 
 
 @pytest.mark.parametrize("chunk_rows", [1, 2, 3, 100])

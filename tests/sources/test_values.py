@@ -73,6 +73,8 @@ def test_absent_times_are_no_problem_and_unreadable_ones_are() -> None:
 def test_a_number_of_seconds_is_told_from_nonsense() -> None:
     _, problems = to_times([1393545600000, "soon"], Field(("t",)), (), "event_time")
     assert ["unix_ms" in reason for _, _, reason in problems] == [True, False]
+    _, problems = to_times([1393545600000, "soon"], Field(("t",), formats=("unix_s",)), (), "event_time")
+    assert ["unix_ms" in reason for _, _, reason in problems] == [True, False]
 
 
 def test_absurd_numbers_are_unreadable_times() -> None:

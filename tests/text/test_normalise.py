@@ -22,6 +22,8 @@ UGLY = [
     ("<p>First</p><p>Second<br/>line</p>", "First\nSecond\nline"),
     ("<b>H</b>ello <span class='x'>you</span>", "Hello you"),
     ("<b\u200b>hidden</b>", "hidden"),
+    ("<A HREF='https://a.example'>shop</A ><br />", "shop"),
+    ("if a <b and c> d", "if a <b and c> d"),
     ("<!-- a <b>comment</b> -->after", "after"),
     ("<script>alert('x > y')</script>safe<STYLE>p {}</STYLE>", "safe"),
     ("I <3 it, 2 < 3 > 1, AT&T, R&D; <me@example.org>", "I <3 it, 2 < 3 > 1, AT&T, R&D; <me@example.org>"),
@@ -69,6 +71,7 @@ HOSTILE = [
     "&" + "amp;" * 50_000 + "lt;b>",
     "&#38;" * 50_000,
     "<a " * 50_000,
+    "<a x=" + " " * 200_000 + "<b" + " " * 200_000,
     "x" * 1_000_000,
 ]
 
