@@ -60,7 +60,7 @@ def people(users: int, theme_popularity: Array, rng: np.random.Generator) -> Peo
         after=after.astype(np.float32),
         drift_day=np.where(drifts, days, NEVER).astype(np.int32),
         pleased=rng.standard_normal(users).astype(np.float32),
-        wordy=rng.beta(2, 3, users).astype(np.float32),
+        wordy=rng.beta(2, 2, users).astype(np.float32),
         loud=rng.beta(1, 4, users).astype(np.float32),
         curious=rng.beta(1.5, 1.5, users).astype(np.float32),
         sessions=np.minimum(rates.SESSIONS_PER_DAY * activity, rates.MOST_SESSION_RATE).astype(np.float32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import SourceError
 from tasks.schema import LANGUAGES
+from tasks.sources.sample_shop import rates
 from tasks.sources.sample_shop.catalogue import Entry, load_yaml, need
 
 Array = NDArray[Any]
@@ -22,12 +24,13 @@ PRAISE, COMPLAINT, OTHER = range(3)
 """Tone of a pattern, from the slots it has; both or neither of praise and complaint make OTHER."""
 _GRADED, _PLAIN = ("praise", "complaint"), ("neutral", "opening", "closing", "smalltalk")
 _PATTERNS = ("question", "search", "comment", "review")
+_SLOT = re.compile(r"\{\w*\}|\s")
 _ENDS = (".!?…", "。！？…～~!?.")
 
 
 @dataclass(frozen=True)
 class Patterns:
-    """Sentences with slots (n,), and which of them have each tone (3,) of index arrays."""
+    """Sentences with slots: all of them, and those of each tone, a pattern as often as it weighs (`ON_SUBJECT`)."""
 
     texts: Array
     by_tone: tuple[Array, ...]
@@ -80,7 +83,7 @@ def _by_grade(entries: list[Entry], what: str) -> Array:
 
 def _patterns(texts: Array, what: str) -> Patterns:
     """The patterns by tone; raises `SourceError` where one has a slot nobody knows."""
-    tones = []
+    tones, weights = [], []
     for at, text in enumerate(texts):
         try:
             slots = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
@@ -88,9 +91,16 @@ def _patterns(texts: Array, what: str) -> Patterns:
             raise SourceError(f"{what} {at + 1}: a brace is not closed") from None
         if unknown := sorted(slots - set(SLOTS)):
             raise SourceError(f"{what} {at + 1}: unknown slots {unknown}; the slots are {', '.join(SLOTS)}")
+        weights.append(_weight(text, slots))
         polar = slots & set(_GRADED)
         tones.append(OTHER if len(polar) != 1 else PRAISE if polar == {"praise"} else COMPLAINT)
-    return Patterns(texts, tuple(np.flatnonzero(np.array(tones) == tone) for tone in (PRAISE, COMPLAINT, OTHER)))
+    weighed, tone_of = np.repeat(texts, weights), np.repeat(tones, weights)
+    return Patterns(weighed, tuple(weighed[tone_of == tone] for tone in (PRAISE, COMPLAINT, OTHER)))
+
+
+def _weight(text: str, slots: set[str]) -> int:
+    subject = rates.ON_SUBJECT if slots & {"word", "word2"} else 1
+    return subject if _SLOT.sub("", text) else subject * rates.BARE
 
 
 def _plain(entry: str | Entry) -> str:

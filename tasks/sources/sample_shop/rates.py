@@ -34,16 +34,17 @@ what interest alone would give it (about 0.05), so that order carries signal tha
 SEEN_WEIGHT = 0.06
 """Weight of an item already seen against a new one: people come back, and mostly go on to something new."""
 ITEM_SKEW, THEME_SKEW = 1.0, 0.4
-"""Exponents of popularity by rank (Zipf); real catalogues lie near 0.6 to 1, and the habit flattens it. Themes differ less than items."""
+"""Exponents of popularity by rank (Zipf); real catalogues lie near 0.6 to 1, and the habit flattens it. Themes differ
+less than items."""
 
 # what happens on a visit
-CHAT = 0.04
-SEARCH = 0.15
+CHAT = 0.02
+SEARCH = 0.09
 VIEW = 0.85
 CLICK = 0.2
 """Probability of a click beside a view; a visit without a view is a click."""
 PURCHASE = 0.26
-REVIEW_IF_BOUGHT, REVIEW_IF_NOT = 0.65, 0.16
+REVIEW_IF_BOUGHT, REVIEW_IF_NOT = 0.7, 0.23
 RATING_IF_BOUGHT = 0.4
 """Probability of bare stars where something was bought and no review written."""
 COMMENT = 0.15
@@ -62,13 +63,19 @@ STAR_NOISE = 0.06
 """Limits of sentiment between the stars, and the noise with which people apply them."""
 
 # how it is said
-POLARITY_SLOPE = 7.0
+POLARITY_SLOPE = 6.0
 """Steepness from sentiment to the probability that a sentence praises: mixed feelings give mixed reviews."""
 GRADE_NOISE = 0.25
 """Noise of a phrase's grade around the sentiment that it expresses."""
 NEUTRAL_SENTENCE = 0.15
 """Share of a review's sentences after the first that neither praise nor complain, where patterns allow it."""
-MOST_SENTENCES = 4
+BARE = 8
+"""Weight of patterns that are nothing but slots, which only searches are: most searches are bare keywords."""
+MOST_SENTENCES = 5
+WORD_SKEW = 2.5
+"""Exponent of the place in a theme's word list: the first words are said most, as in every language (Zipf)."""
+ON_SUBJECT = 6
+"""Weight of patterns that name a word of the theme against those that do not: people write about their subject."""
 OPENING, CLOSING = 0.45, 0.4
 TYPO = 0.03
 EMOJI = 0.04

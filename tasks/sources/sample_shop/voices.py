@@ -30,14 +30,17 @@ class Lists:
         count = np.array([len(one) for one in lists])
         return cls(np.concatenate(lists), np.cumsum(count) - count, count)
 
-    def draw(self, which: Array, rng: np.random.Generator, *, others: int = 1) -> Array:
-        """`others` different strings from each of the lists `which` (n,), as (others, n); the same where few."""
-        first = rng.random(len(which))
-        shift = rng.random(len(which))
+    def draw(self, which: Array, rng: np.random.Generator, *, many: int = 1, skew: float = 1.0) -> Array:
+        """`many` (1 or 2) different strings from each of the lists `which` (n,), as (many, n).
+
+        skew: above 1, strings at the beginning of a list are drawn more often. Lists of one give it twice.
+        """
+        first = rng.random(len(which)) ** skew
+        shift = rng.random(len(which)) ** skew
         count = self.count[which]
         at = (first * count).astype(np.int64)
         next_to = (at + 1 + (shift * (count - 1)).astype(np.int64)) % count
-        return np.asarray(self.strings[self.start[which] + np.array([at, next_to][:others])])
+        return np.asarray(self.strings[self.start[which] + np.array([at, next_to][:many])])
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ class Voice:
     def sentences(self, patterns: Array, item: Array, theme: Array, feeling: Array, rng: np.random.Generator) -> Array:
         """`patterns` (n,) filled for items, themes and feelings (0 to 1) of the same length, as strings (n,)."""
         feature = self.features.draw(item, rng)[0]
-        word, word2 = self.words.draw(theme, rng, others=2)
+        word, word2 = self.words.draw(theme, rng, many=2, skew=rates.WORD_SKEW)
         praise = graded(self.phrases.praise, 2 * feeling - 1, rng)
         complaint = graded(self.phrases.complaint, 2 * feeling, rng)
         neutral = drawn(self.phrases.neutral, len(item), rng)
@@ -101,7 +104,7 @@ def toned(patterns: Patterns, feeling: Array, plain: Array, rng: np.random.Gener
     tone[counts[tone] == 0] = OTHER
     places = Lists.of(patterns.by_tone)
     at = places.start[tone] + (rng.random(len(tone)) * counts[tone]).astype(np.int64)
-    return patterns.texts[places.strings[at]], tone != OTHER
+    return places.strings[at], tone != OTHER
 
 
 def strings(values: list[str]) -> Array:
