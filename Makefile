@@ -11,7 +11,7 @@ EXIT ?=
 
 # A shell that forbids bytecode would make every start of Airflow three times slower.
 unexport PYTHONDONTWRITEBYTECODE
-PYTHON := .venv/bin/python
+RUN := .venv/bin/python
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -20,23 +20,24 @@ install: ## install everything into .venv; costs nothing the second time
 	@bash deploy/install.sh
 
 demo: install ## run a batch of the sample shop through the whole pipeline (USERS, DAYS, SEED, PORT; EXIT=1 ends by itself)
-	@exec $(PYTHON) -m deploy demo --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
+	@exec $(RUN) -m deploy demo --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
 
 up: install ## start Airflow and its stores, and stay until Ctrl-C (PORT)
-	@exec $(PYTHON) -m deploy up --port $(PORT)
+	@exec $(RUN) -m deploy up --port $(PORT)
 
 topology: install ## the demo on Celery workers, with a running PostgreSQL (DATABASE_URL) and Redis (REDIS_URL)
-	@exec $(PYTHON) -m deploy demo --topology --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
+	@exec $(RUN) -m deploy demo --topology --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
 
 serve: install ## answer feature requests over HTTP on 127.0.0.1:6566
-	@exec $(PYTHON) -m deploy serve
+	@exec $(RUN) -m deploy serve
 
 test: install ## all tests; those that need what is not there are skipped with a reason
-	$(PYTHON) -m pytest
+	$(RUN) -m pytest -n 2 -m "not topology"
+	$(RUN) -m pytest -m topology
 
 check: install lint ## the daily command: lint, types and the fast tests
-	.venv/bin/mypy
-	$(PYTHON) -m pytest -n 2 -m "not slow and not airflow and not topology and not data"
+	.venv/bin/mypy -p tasks -p deploy
+	$(RUN) -m pytest -n 2 -m "not slow and not airflow and not topology and not data"
 
 lint: install ## ruff, with Airflow's rules
 	.venv/bin/ruff check .

@@ -63,6 +63,8 @@ def _run(options: argparse.Namespace) -> int:
             shop = Shop(options.users, options.days, options.seed)
             status = demo(stack, shop, _say)
         _say(f"Airflow: {stack.place.api}  login: admin / {stack.password}")
+        if options.topology:
+            _say(f"features: http://127.0.0.1:{stack.place.features_port}")
         if options.command == "demo" and options.exit:
             return status
         _say("Ctrl-C stops it")

@@ -17,6 +17,8 @@ from deploy.components import Command
 
 GRACE_S = 25.0
 """Seconds a component has for a clean stop; Airflow's take 6–12 s."""
+LOG_BYTES = 10_000_000
+"""Size beyond which a component's log is set aside when the component is started again."""
 
 _LIBC = ctypes.CDLL(None)
 
@@ -42,7 +44,10 @@ class Processes:
     def start(self, name: str, command: Command) -> subprocess.Popen[bytes]:
         """Start a program; what it prints is added to `<logs>/<name>.log`."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        with (self.logs / f"{name}.log").open("ab") as log:
+        path = self.logs / f"{name}.log"
+        if path.is_file() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_suffix(".log.1"))
+        with path.open("ab") as log:
             self.running[name] = subprocess.Popen(
                 command,
                 env=self.environ,

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -101,3 +102,11 @@ def test_a_killed_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     supervisor.wait()
     supervisor.stdout.close()
     assert until(lambda: gone(child))
+
+
+def test_a_log_that_grew_too_large_is_set_aside(processes: Processes, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr("deploy.processes.LOG_BYTES", 10)
+    for words in ("the first long line", "short", "next"):
+        processes.finish("talker", python(f"print({words!r})"))
+    assert (tmp_path / "talker.log").read_text() == "short\nnext\n"
+    assert (tmp_path / "talker.log.1").read_text() == "the first long line\n"

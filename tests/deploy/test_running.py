@@ -117,7 +117,8 @@ def test_the_topology_runs_neural_tasks_on_the_gpu_worker(deployed: Deployed, se
             neural = task.name in ("encode_shard", "train_sequence")
             assert (task.id in ran["worker-gpu"]) == neural, task.label
             assert (task.id in ran["worker-default"]) != neural, task.label
-        assert httpx.get("http://127.0.0.1:6566/health", trust_env=False).status_code == 200
+        features = printed.split("features: ")[1].split()[0]
+        assert httpx.get(f"{features}/health", trust_env=False).status_code == 200
         family = deployed.family(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
