@@ -61,7 +61,8 @@ class Lessons:
         wanted = scores[np.arange(len(block)), answers]
         met = block.items != NONE
         scores[np.repeat(np.arange(len(block)), block.lengths)[met], block.items[met]] = -np.inf
-        ranks = 1 + (scores > wanted[:, None]).sum(1)  # (b,)
+        above, level = (scores > wanted[:, None]).sum(1), (scores == wanted[:, None]).sum(1)  # (b,)
+        ranks = above + (1 + level) / 2  # the middle of those that score the same
         return np.where(ranks <= TOP, 1 / np.log2(1 + ranks), 0.0)
 
 

@@ -7,9 +7,10 @@ Shapes: n users, s steps of a batch, m items, d numbers in an item vector, k in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -166,19 +167,21 @@ class SequenceModel(nn.Module):
             scores[start : start + BATCH] = functional.log_softmax(block @ items.T, dim=1).cpu().numpy()  # (b, m)
         return scores
 
-    @torch.inference_mode()
     def with_items(self, item_ids: Sequence[str], item_vectors: NDArray[np.float32]) -> SequenceModel:
-        """The same model over another catalogue: a known item keeps its id embedding, a new one has content alone."""
-        model = SequenceModel(
-            self.config, item_vectors, item_ids=item_ids, text_size=self.text_size, encoder=self.encoder
-        )
-        learned = {k: v for k, v in self.state_dict().items() if k not in ("content", "identity.weight")}
-        model.load_state_dict(learned, strict=False)
+        """The same model over another catalogue: a known item keeps its id embedding, a new one has content alone.
+
+        Raises `ModelError` where the vectors are not as long as those that the model was fitted with.
+        """
+        if item_vectors.shape[1] != self.content.shape[1]:
+            raise ModelError(
+                f"sequence model: item vectors are {item_vectors.shape[1]} long, not {self.content.shape[1]}"
+            )
         rows = pd.Index(self.item_ids).get_indexer(pd.Index(item_ids))
-        known = torch.from_numpy(rows != NONE)
-        model.identity.weight.zero_()
-        model.identity.weight[known] = self.identity.weight.cpu()[torch.from_numpy(rows[rows != NONE])]
-        return model.to(self.content.device).eval()
+        identity = torch.zeros(len(item_ids), self.config.state_size)  # (m, w)
+        identity[rows != NONE] = self.identity.weight.detach().cpu()[rows[rows != NONE]]
+        tensors = {**self.state_dict(), "content": torch.tensor(item_vectors), "identity.weight": identity}
+        known = {"item_ids": item_ids, "text_size": self.text_size, "encoder": self.encoder}
+        return _filled(self.config, tensors, known).to(self.content.device)
 
     def save(self, folder: Path) -> None:
         """Write the model into `folder`; nothing else is needed to load it, and the same model gives the same bytes."""
@@ -201,8 +204,7 @@ class SequenceModel(nn.Module):
         card, tensors = read_folder(folder)
         try:
             known = {name: card[name] for name in ("item_ids", "text_size", "encoder")}
-            model = cls(SequenceConfig(**card["config"]), tensors["content"].numpy(), **known)
-            model.load_state_dict(tensors)
+            model = _filled(SequenceConfig(**card["config"]), tensors, known)
             model.curve = [Epoch(**epoch) for epoch in card["curve"]]
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ModelError(
@@ -210,7 +212,7 @@ class SequenceModel(nn.Module):
             ) from error
         if encoder is not None:
             check_space(model.encoder, encoder)
-        return model.to(resolve(device)).eval()
+        return model.to(resolve(device))
 
     def check(self, histories: Histories) -> None:
         """Raise `ModelError` where `histories` speak of items or text vectors that the model does not know."""
@@ -229,3 +231,11 @@ class SequenceModel(nn.Module):
         self.identity.weight.normal_(std=size)
         self.from_content.weight.normal_(std=size / max(norm, 1e-6))
         self.kind.weight.zero_()
+
+
+def _filled(config: SequenceConfig, tensors: Mapping[str, Tensor], known: Mapping[str, Any]) -> SequenceModel:
+    """A model of these tensors; torch's own random numbers are left where they were."""
+    with torch.random.fork_rng(devices=[]):
+        model = SequenceModel(config, tensors["content"].cpu().numpy(), **known)
+    model.load_state_dict(tensors)
+    return model.eval()

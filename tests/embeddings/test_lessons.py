@@ -71,3 +71,11 @@ def test_ndcg_by_hand() -> None:
     lessons = Lessons(shown, np.zeros(0, np.int64), shown, np.array([17, 17, 1]))
     # first among the new ones; third, behind 19 and 18; far behind
     assert lessons.ndcg(Oracle()) == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+def test_equal_scores_take_the_middle_rank() -> None:
+    shown = of_sequences([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]])
+    lessons = Lessons(shown, np.zeros(0, np.int64), shown, np.array([17]))
+    level = Oracle()
+    level.scores = lambda h: np.zeros((len(h), 20), np.float32)
+    assert lessons.ndcg(level) == pytest.approx(1 / np.log2(1 + 3))  # five are left, the middle is the third

@@ -123,6 +123,8 @@ def test_what_does_not_fit_is_refused(model: SequenceModel) -> None:
         model.step(State.start(2, WIDTH), some_histories([3]))
     with pytest.raises(ModelError, match="text vectors are 2 long, not 3"):
         model.states(replace(some_histories([9]), text_vectors=TEXT_VECTORS[:, :2]))
+    with pytest.raises(ModelError, match="item vectors are 3 long, not 4"):
+        model.with_items(list("abcdef"), CONTENT[:, :3])
     with pytest.raises(ModelError, match="5 items"):
         SequenceModel(SequenceConfig(), CONTENT, item_ids=list("abcde"), text_size=0, encoder="")
     with pytest.raises(ModelError, match="finite"):
