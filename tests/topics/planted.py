@@ -64,7 +64,11 @@ def make(seed: int, themes: list[int] | None = None, texts: int = 800) -> Plante
     events = pd.DataFrame(
         {
             EVENTS["event_id"].name: [f"e{n}" for n in range(texts)],
+            EVENTS["user_id"].name: [
+                f"u{of_item[i]}-{n % 9}-{code}" for n, (i, code) in enumerate(zip(about, language, strict=True))
+            ],
             EVENTS["item_id"].name: about,
+            EVENTS["kind"].name: "review",
             EVENTS["text"].name: [said(of_item[i], code, 9, 0.4) for i, code in zip(about, language, strict=True)],
             EVENTS["text_hash"].name: [f"h{n}" for n in range(texts)],
             EVENTS["language"].name: language,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tasks.topics import TopicModel, fit_topics, match_topics, pooled_documents, stable_topics
-from tasks.topics.distance import jensen_shannon, same_topics
+from tasks.topics.distance import grouped, jensen_shannon
 from tasks.topics.vocabulary import Vocabulary
 
 from .planted import make, split
@@ -134,7 +134,9 @@ def test_distance_of_known_distributions() -> None:
     )
 
 
-def test_same_topics_are_grouped() -> None:
-    shares = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5], [0.4, 0.6, 0, 0]])
-    groups = same_topics(shares)
-    assert groups[0] == groups[2] != groups[1]
+def test_halves_are_grouped_and_never_more_groups_are_left_than_asked_for() -> None:
+    shares = np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 0.5, 0.5, 0], [0.4, 0.6, 0, 0, 0], [0, 0, 0, 0, 1]])
+    assert grouped(shares, 0.75, 4).tolist() == [0, 1, 0, 2]
+    assert len(set(grouped(shares, 0.75, 2).tolist())) == 2
+    assert grouped(shares, 0.0, 4).tolist() == [0, 1, 2, 3]
+    assert grouped(shares[:1], 0.75, 4).tolist() == [0]
