@@ -5,7 +5,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
@@ -78,6 +78,7 @@ def test_means_leave_out_rows_without_evidence() -> None:
 
 
 @given(st.lists(st.sampled_from("abcdefg"), min_size=1, max_size=40), st.integers(1, 9))
+@settings(deadline=None)
 def test_blocks_cover_every_user_once_and_every_event(users: list[str], rows_at_a_time: int) -> None:
     said = events(*({"user": user, "kind": "view"} for user in users))
     with pytest.MonkeyPatch.context() as patch:

@@ -1,7 +1,7 @@
 """Class-based TF-IDF by hand."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import sparse
@@ -17,6 +17,7 @@ def test_the_formula() -> None:
 
 
 @given(arrays.arrays(np.float64, (4, 7), elements=st.sampled_from([0.0, 1.0, 2.0, 3.0])), st.integers(1, 8))
+@settings(deadline=None)
 def test_the_largest_of_each_row_stand_first(dense: np.ndarray, count: int) -> None:
     best = top_per_row(sparse.csr_matrix(dense), count)
     for row in range(4):

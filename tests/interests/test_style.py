@@ -4,13 +4,14 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.interests import AXES, style_axes
 
 
 @given(st.lists(st.text(max_size=200), max_size=5))
+@settings(deadline=None)
 def test_axes_are_bounded_for_any_text(texts: list[str]) -> None:
     axes = style_axes(texts)
     assert axes.shape == (len(texts), len(AXES))
@@ -20,6 +21,7 @@ def test_axes_are_bounded_for_any_text(texts: list[str]) -> None:
 
 
 @given(st.lists(st.text(max_size=60), min_size=1, max_size=5))
+@settings(deadline=None)
 def test_a_batch_equals_one_by_one(texts: list[str]) -> None:
     np.testing.assert_array_equal(style_axes(texts), np.concatenate([style_axes([text]) for text in texts]))
 

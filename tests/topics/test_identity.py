@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -115,6 +115,7 @@ distributions = arrays.arrays(np.float64, (3, 6), elements=st.floats(0, 1)).map(
 
 
 @given(distributions, distributions)
+@settings(deadline=None)
 def test_the_distance_is_a_bounded_symmetric_metric(left: np.ndarray, right: np.ndarray) -> None:
     there, back = jensen_shannon(left, right), jensen_shannon(right, left)
     np.testing.assert_allclose(there, back.T, atol=1e-7)
@@ -138,5 +139,5 @@ def test_halves_are_grouped_and_never_more_groups_are_left_than_asked_for() -> N
     shares = np.array([[0.5, 0.5, 0, 0, 0], [0, 0, 0.5, 0.5, 0], [0.4, 0.6, 0, 0, 0], [0, 0, 0, 0, 1]])
     assert grouped(shares, 0.75, 4).tolist() == [0, 1, 0, 2]
     assert len(set(grouped(shares, 0.75, 2).tolist())) == 2
-    assert grouped(shares, 0.0, 4).tolist() == [0, 1, 2, 3]
+    assert sorted(grouped(shares, 0.0, 4).tolist()) == [0, 1, 2, 3]
     assert grouped(shares[:1], 0.75, 4).tolist() == [0]

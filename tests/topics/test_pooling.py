@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.topics import pooled_documents
@@ -76,6 +76,7 @@ def test_no_events_and_no_items_are_no_documents() -> None:
 
 
 @given(st.integers(1, 60))
+@settings(deadline=None)
 def test_at_most_so_many_texts_are_taken(most: int) -> None:
     planted = make(0, texts=40)
     everything = planted.events.assign(user_id="u")
