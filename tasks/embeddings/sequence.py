@@ -77,7 +77,7 @@ class Epoch:
     loss: float
     """Mean cross-entropy with label smoothing, in nats."""
     ndcg: float | None
-    """NDCG@10 of the held-out users' last new item; None where no user was held out."""
+    """NDCG of the held-out users' last new item among all items; None where no user was held out."""
 
 
 class SequenceModel(nn.Module):

@@ -33,7 +33,7 @@ def fit_sequence(
 ) -> SequenceModel:
     """A model fitted to `histories` over items with content `item_vectors` (m, d) in the space `encoder`.
 
-    The last new item of `validation_share` of the users is held out; training stops when its NDCG@10 has not risen for
+    The last new item of `validation_share` of the users is held out; training stops when its NDCG has not risen for
     `patience` epochs, and the best weights are kept (`epochs` are all run where no user is held out). The same
     `seed` gives the same model on one CPU. `progress` hears of each epoch. Raises `NotEnoughData` where no user has two
     different items.

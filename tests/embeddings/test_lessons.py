@@ -69,8 +69,8 @@ class Oracle:
 def test_ndcg_by_hand() -> None:
     shown = of_sequences([[19, 18], [0], [0]])
     lessons = Lessons(shown, np.zeros(0, np.int64), shown, np.array([17, 17, 1]))
-    # first among the new ones; third, behind 19 and 18; far behind
-    assert lessons.ndcg(Oracle()) == pytest.approx((1 + 0.5 + 0) / 3)
+    # first among the new ones; third, behind 19 and 18; last of nineteen
+    assert lessons.ndcg(Oracle()) == pytest.approx((1 + 1 / np.log2(4) + 1 / np.log2(20)) / 3)
 
 
 def test_equal_scores_take_the_middle_rank() -> None:
