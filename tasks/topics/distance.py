@@ -7,8 +7,8 @@ from scipy.cluster.hierarchy import cut_tree, fcluster, linkage
 from scipy.spatial.distance import squareform
 
 SAME = 0.65
-"""Jensen–Shannon distance below which a topic of one fit is a topic of another. On planted bilingual topics and on
-reviews of one kind of shop, refits on other samples lay below 0.55 from themselves, different topics above 0.65."""
+"""Jensen–Shannon distance below which a topic of one fit is a topic of another. Refits on other samples lay below 0.53
+from themselves, on planted bilingual topics and on reviews of one kind of shop; different planted topics above 0.78."""
 
 
 def jensen_shannon(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -43,8 +43,8 @@ def pooled_documents(
     three times. A *person's* document is what the person wrote (search phrases and chat included) and the own text, in
     every language, of each item that the person did more with than look: it ties items of a theme to each other, and
     the words of people of one language to the other's names for the same things. There are at most as many people's
-    documents as items' (or 1,000), evenly chosen. Measured on the sample shop, items' documents alone find the topic of
-    .90 of English and .85 of Chinese texts, both together .94 and .94. Pooling also makes short texts long enough to
+    documents as items' (or 1,000), evenly chosen. On the sample shop (600 people, 60 days), items' documents
+    alone find the theme of .89 of English and .82 of Chinese texts, both together .92 and .92. Pooling also makes short texts long enough to
     learn from (Hong and Davison: Empirical Study of Topic Modeling in Twitter, 2010).
 
     A text that comes twice about one item, or from one person, counts once. At most `most_texts` texts about items are
