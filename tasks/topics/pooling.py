@@ -44,8 +44,8 @@ def pooled_documents(
     every language, of each item that the person did more with than look: it ties items of a theme to each other, and
     the words of people of one language to the other's names for the same things. There are at most as many people's
     documents as items' (or 1,000), evenly chosen. On the sample shop (600 people, 60 days), items' documents
-    alone find the theme of .89 of English and .82 of Chinese texts, both together .92 and .92. Pooling also makes short texts long enough to
-    learn from (Hong and Davison: Empirical Study of Topic Modeling in Twitter, 2010).
+    alone find the theme of .89 of English and .82 of Chinese texts, both together .92 and .92. Pooling also makes
+    short texts long enough to learn from (Hong and Davison: Empirical Study of Topic Modeling in Twitter, 2010).
 
     A text that comes twice about one item, or from one person, counts once. At most `most_texts` texts about items are
     taken, evenly in order of item and time, which bounds memory. `tokens` are the words of texts by hash, for a caller

@@ -20,8 +20,8 @@ SPARE = 1.5
 """Parts looked for, per topic wanted. Asked for just as many parts as there are themes, a factorisation merges two
 themes and splits a third; asked for more, it only splits, and halves can be put together again."""
 TWIN = 0.75
-"""Share of the usual (median) distance between parts below which two parts are halves of one theme. Measured with 14
-planted bilingual themes in two corpora and 14 to 30 parts: halves lay mostly below 0.7 of it, different themes above 0.85."""
+"""Share of the usual (median) distance between parts below which two parts are halves of one theme. With 14
+planted bilingual themes, two corpora and 14 to 30 parts, halves lay mostly below 0.7 of it, others above 0.85."""
 
 
 def spectral_start(counts: sparse.csr_matrix, n_topics: int, seed: int) -> np.ndarray:
