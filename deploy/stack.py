@@ -65,6 +65,7 @@ def running(place: Place, components: dict[str, Command], say: Say) -> Iterator[
     home = Path(place.home)
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environ |= environment(place, credentials(home))
+    environ.setdefault("PYTHONWARNINGS", "ignore:XDG_RUNTIME_DIR is not set")  # the embedded PostgreSQL does without
     environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environ.get('PATH', os.defpath)}"
     password = passwords(home)["admin"]
     with Processes(environ, home / "logs") as processes:
