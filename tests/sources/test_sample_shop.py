@@ -38,7 +38,7 @@ def test_another_seed_gives_another_shop(tmp_path):
     assert (tmp_path / "1" / "events.csv").read_bytes() != (tmp_path / "2" / "events.csv").read_bytes()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(users=st.integers(1, 60), first=st.integers(1, 5), second=st.integers(1, 5), seed=st.integers(0, 2**32))
 def test_two_windows_that_meet_are_the_whole(tmp_path_factory, users, first, second, seed):
     root = tmp_path_factory.mktemp("windows")
@@ -53,7 +53,7 @@ def test_two_windows_that_meet_are_the_whole(tmp_path_factory, users, first, sec
         assert (root / "b" / name).read_bytes() == (root / "whole" / name).read_bytes()
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     users=st.integers(1, 40), days=st.integers(1, 4), first_day=st.integers(0, 3), seed=st.integers(0, 2**63),
     start=st.dates(date(2024, 2, 27), date(2030, 1, 1)),

@@ -22,10 +22,10 @@ SLOTS = ("item", "feature", "word", "word2", "praise", "complaint", "neutral")
 """What a pattern may leave open, written `{item}`; `{word2}` is another theme word than `{word}`."""
 PRAISE, COMPLAINT, OTHER = range(3)
 """Tone of a pattern, from the slots it has; both or neither of praise and complaint make OTHER."""
-_GRADED, _PLAIN = ("praise", "complaint"), ("neutral", "opening", "closing", "smalltalk")
-_PATTERNS = ("question", "search", "comment", "review")
+_GRADED, _PLAIN = ("praise", "complaint"), ("neutral", "smalltalk")
+_PATTERNS = ("opening", "closing", "question", "search", "comment", "review")
 _SLOT = re.compile(r"\{\w*\}|\s")
-_ENDS = (".!?…", "。！？…～~!?.")
+_ENDS = (".!?…:", "。！？…～~!?.：")
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class Phrases:
     praise: Array
     complaint: Array
     neutral: Array
-    opening: Array
-    closing: Array
     smalltalk: Array
+    opening: Patterns
+    closing: Patterns
     question: Patterns
     search: Patterns
     comment: Patterns
@@ -63,8 +63,7 @@ def _phrases(entry: Entry, code: str, ends: str) -> Phrases:
     need(entry, (*_GRADED, *_PLAIN, *_PATTERNS), f"{PHRASES}: language {code},")
     graded = {name: _by_grade(entry[name], f"{PHRASES}: {code} {name}") for name in _GRADED}
     plain = {name: np.array([_plain(p) for p in entry[name]], dtype=object) for name in _PLAIN}
-    for name in ("opening", "closing", "smalltalk"):
-        plain[name] = _ended(plain[name], ends)
+    plain["smalltalk"] = _ended(plain["smalltalk"], ends)
     patterns: dict[str, Patterns] = {}
     for name in _PATTERNS:
         texts = np.array([_plain(p) for p in entry[name]], dtype=object)

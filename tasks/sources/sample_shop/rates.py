@@ -20,7 +20,7 @@ DRIFT_DAYS = (10, 50)
 """First and last day + 1 on which an interest changes; over before the last week of a shop of sixty days."""
 ACTIVITY_SIGMA = 1.1
 """Spread of the logarithm of activity: a few people do much of what is done (top tenth about two fifths)."""
-SESSIONS_PER_DAY = 0.13
+SESSIONS_PER_DAY = 0.14
 """Mean sessions of a user and day; with the rates below some 24 events a user in sixty days."""
 MOST_SESSION_RATE = 1.2
 """Cap of one user's rate, so that nobody runs through the whole catalogue."""
@@ -63,7 +63,7 @@ STAR_NOISE = 0.06
 """Limits of sentiment between the stars, and the noise with which people apply them."""
 
 # how it is said
-POLARITY_SLOPE = 6.0
+POLARITY_SLOPE = 8.0
 """Steepness from sentiment to the probability that a sentence praises: mixed feelings give mixed reviews."""
 GRADE_NOISE = 0.25
 """Noise of a phrase's grade around the sentiment that it expresses."""

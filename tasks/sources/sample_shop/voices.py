@@ -87,8 +87,9 @@ def voices(catalogue: Catalogue, phrases: Sequence[Phrases]) -> tuple[Voice, ...
 
 def graded(phrases: Array, level: Array, rng: np.random.Generator) -> Array:
     """A phrase for each `level` (n,): 0 the worst grade, 1 the best, with noise."""
-    noisy = np.clip(level + rates.GRADE_NOISE * rng.standard_normal(len(level)), 0, 1 - 1e-9)
-    return np.asarray(phrases[(noisy * len(phrases)).astype(np.int64)])
+    noisy = np.clip(level, 0, 1) + rates.GRADE_NOISE * rng.standard_normal(len(level))
+    folded = 1 - np.abs(1 - np.abs(noisy) % 2)  # cut off instead, the two ends would be said all the time
+    return np.asarray(phrases[np.minimum((folded * len(phrases)).astype(np.int64), len(phrases) - 1)])
 
 
 def drawn(phrases: Array, n: int, rng: np.random.Generator) -> Array:

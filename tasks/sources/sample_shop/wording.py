@@ -62,17 +62,21 @@ def _review(
     voice: Voice, item: Array, theme: Array, feeling: Array, wordy: Array, loud: Array, rng: np.random.Generator
 ) -> Array:
     """Reviews (n,): perhaps an opening, one to four sentences that lean towards the feeling, perhaps a closing."""
+
+    def spoken(patterns: Array, rows: Array) -> Array:
+        return voice.uttered(voice.sentences(patterns, item[rows], theme[rows], feeling[rows], rng), loud[rows], rng)
+
     n = len(item)
-    text = np.where(rng.random(n) < rates.OPENING, voice.uttered(drawn(voice.phrases.opening, n, rng), loud, rng), "")
+    text = strings([""] * n)
+    opens, closes = (np.flatnonzero(rng.random(n) < rate) for rate in (rates.OPENING, rates.CLOSING))
+    text[opens] = spoken(drawn(voice.phrases.opening.texts, len(opens), rng), opens)
     length = 1 + rng.binomial(rates.MOST_SENTENCES - 1, wordy)
     for place in range(length.max()):
         rows = np.flatnonzero(length > place)
         plain = (rng.random(len(rows)) < rates.NEUTRAL_SENTENCE) & (place > 0)
         patterns, _ = toned(voice.phrases.review, feeling[rows], plain, rng)
-        sentence = voice.sentences(patterns, item[rows], theme[rows], feeling[rows], rng)
-        text[rows] += voice.gap + voice.uttered(sentence, loud[rows], rng)
-    closes = np.flatnonzero(rng.random(n) < rates.CLOSING)
-    text[closes] += voice.gap + voice.uttered(drawn(voice.phrases.closing, len(closes), rng), loud[closes], rng)
+        text[rows] += voice.gap + spoken(patterns, rows)
+    text[closes] += voice.gap + spoken(drawn(voice.phrases.closing.texts, len(closes), rng), closes)
     return strings([one.strip() for one in text])
 
 
