@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.columns import Table
-from tasks.errors import BatchRefused, ConservationError
+from tasks.errors import BatchRefused, ConservationError, SettingsError
 from tasks.quality.chunk import Chunk, read
 from tasks.quality.expectations import Suite
 from tasks.quality.measures import Reading, outside
@@ -55,7 +55,7 @@ class BatchCheck:
 
     as_of: end of the data interval, UTC. known_items: ids that exist; None where nobody knows, and then no item is
     unknown. seen: rows accepted before; it is read, and left as it is. max_quarantine_share: largest share of bad rows.
-    severities: by rule, instead of the built-in ones.
+    severities: by rule, instead of the built-in ones. Raises `SettingsError` where one makes no sense.
     """
 
     def __init__(
@@ -71,6 +71,8 @@ class BatchCheck:
         seen: Seen | None = None,
         severities: Mapping[str, Severity] | None = None,
     ) -> None:
+        if as_of.tzinfo is None:
+            raise SettingsError("as_of has no time zone; give it one, such as +00:00")
         self.rules = rules_for(table, future_tolerance_hours=future_tolerance_hours, severities=severities)
         self._table, self._batch_id, self._source, self._as_of = table, batch_id, source, as_of
         self._max_share = max_quarantine_share

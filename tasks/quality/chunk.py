@@ -57,7 +57,7 @@ class Chunk:
             hashed = [None if text is None else text_hash(text) for text in values[TEXT]]
             values[TEXT_HASH.name] = np.array(hashed, dtype=object)
         values[BATCH_ID] = batch_id
-        return pd.DataFrame({name: values[name] for name in self.table.names}, index=range(int(keep.sum())))
+        return pd.DataFrame({name: values[name] for name in self.table.names}, index=range(int(keep.sum())), copy=False)
 
     def rows(self, offsets: NDArray[np.int64]) -> list[str]:
         """Raw rows as they came; half a surrogate pair, which no store takes, as the escape that means it in JSON."""
@@ -70,9 +70,9 @@ class Chunk:
         if raw.dtype != object or not pa.types.is_large_string(array.type) or name == LANGUAGE:
             return array.filter(pa.array(keep)).to_pandas()
         found = self.strings[name]
-        other = (found.changed | found.damage | np.asarray(pc.is_null(array)))[keep]
+        other = found.changed | found.damage | np.asarray(pc.is_null(array))
         values = raw.to_numpy()[keep]
-        values[other] = array.filter(pa.array(keep)).filter(pa.array(other)).to_numpy(zero_copy_only=False)
+        values[other[keep]] = array.filter(pa.array(other & keep)).to_numpy(zero_copy_only=False)
         return values
 
 

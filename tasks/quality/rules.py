@@ -36,7 +36,7 @@ SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 
 UNREADABLE = "unreadable"
 """Stands in the suite for all that a source reported; in ledger and quarantine its own rule names stand instead."""
-DUPLICATE, REPEAT = "duplicate_id", "exact_repeat"
+DUPLICATE, REPEAT, FUTURE = "duplicate_id", "exact_repeat", "future_time"
 ROWS = "rows"
 """Line of the ledger that stands for the batch itself."""
 
@@ -87,7 +87,8 @@ def _of_column(column: Column, future_tolerance_hours: float) -> tuple[Rule, ...
     name, found = column.name, []
 
     def rule(rule_name: str, measured: str, measure: Measure, reason: str, **bounds: float | None) -> None:
-        found.append(Rule(rule_name, name, measured, measure, reason, promised=True, **bounds))  # type: ignore[arg-type]
+        promised = rule_name != FUTURE
+        found.append(Rule(rule_name, name, measured, measure, reason, promised=promised, **bounds))  # type: ignore[arg-type]
 
     if not column.nullable and not column.type.startswith("list"):
         rule(f"missing_{name}", "absent values", absent(name), f"fill in {name}; it is empty", maximum=0)
@@ -101,7 +102,7 @@ def _of_column(column: Column, future_tolerance_hours: float) -> tuple[Rule, ...
     if column.type == "timestamp":
         hours = future_tolerance_hours
         reason = f"{name} lies more than {hours:g} hours after as_of; check the clock and the time zone"
-        rule("future_time", "hours after as_of", hours_after_as_of(name), reason, maximum=hours)
+        rule(FUTURE, "hours after as_of", hours_after_as_of(name), reason, maximum=hours)
         reason = f"{name} lies before {column.minimum:%Y}; check the format and the unit of the time"
         rule(f"{name}_range", "seconds since 1970", epoch_seconds(name), reason, minimum=column.minimum.timestamp())  # type: ignore[union-attr]
     elif column.minimum is not None or column.maximum is not None:
@@ -126,14 +127,7 @@ def _of_events() -> tuple[Rule, ...]:
     acts = tuple(kind for kind in KINDS if kind not in TEXT_KINDS)
     return (
         Rule("missing_text", "text", "absent texts", silent(TEXT_KINDS), "this kind of event needs a text", maximum=0),
-        Rule(
-            f"missing_{item}",
-            item,
-            "absent items",
-            without(item, acts),
-            f"fill in {item}: what was acted on",
-            maximum=0,
-        ),
+        Rule(f"missing_{item}", item, "absent items", without(item, acts), f"fill in {item}", maximum=0),
         Rule("missing_rating", rating, "absent ratings", without(rating, ("rating",)), "fill in the rating", maximum=0),
         Rule("unknown_item", item, "unlisted items", foreign_item(), "add the item to the catalogue first", maximum=0),
     )

@@ -46,7 +46,8 @@ def read_strings(values: pa.Array, *, prose: bool, limit: int | None) -> Strings
     clean, changed = (values, np.zeros(len(values), dtype=bool))
     if prose:
         clean, changed = _normalised(values, doubtful, limit)
-    blank = np.asarray(pc.equal(pc.utf8_trim_whitespace(clean), "").fill_null(False))
+    trimmed = clean if prose else pc.utf8_trim_whitespace(clean)  # prose in its form has no white space around it
+    blank = np.asarray(pc.equal(trimmed, "").fill_null(False))
     if blank.any():
         clean = pc.if_else(pa.array(blank), pa.scalar(None, type=clean.type), clean)
     return Strings(clean, changed | blank, damage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -194,6 +195,11 @@ def test_a_rule_made_info_is_noted_and_lets_the_row_through() -> None:
 def test_severities_that_make_no_sense_are_refused(severities: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
         batch_check(severities=severities)
+
+
+def test_an_end_of_the_interval_without_time_zone_is_refused() -> None:
+    with pytest.raises(SettingsError, match="no time zone"):
+        batch_check(as_of=datetime(2026, 3, 1))
 
 
 @pytest.mark.parametrize(
