@@ -2,8 +2,8 @@
 
 The logits of a batch over a large catalogue are its largest tensor by far. Loss and gradients need each of them once,
 so they are made in blocks small enough for the processor's cache and never kept (Wijmans et al., 2024, "Cut your
-losses", https://arxiv.org/abs/2411.09009). On one core, for 900 states and 12,101 items, it takes a third of the time
-of `cross_entropy(hidden @ items.T)`.
+losses", https://arxiv.org/abs/2411.09009). For 900 states and 12,101 items on one core this took 0.09 s with bfloat16
+and 0.18 s without, where `cross_entropy(hidden @ items.T)` took 0.26 s.
 """
 
 from __future__ import annotations
