@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     )
     encoder_max_tokens: int = Field(128, ge=8, description="tokens; p90 of reviews is about 110 (longer text is cut)")
     encoder_batch: int = Field(32, ge=1, description="texts per forward pass, sorted by length")
-    shards: int = Field(4, ge=1, description="parallel pieces of encoding and materializing")
+    shards: int = Field(2, ge=1, description="parallel pieces of encoding and materializing")
     topics: int = Field(20, ge=2, description="number of topics")
     topic_passes: int = Field(10, ge=1, description="passes over the text; coherence levels off near 10 on short text")
 

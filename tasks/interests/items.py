@@ -47,7 +47,8 @@ def item_texts(items: pd.DataFrame) -> pd.DataFrame:
         parts.append(pd.DataFrame({_ITEM: items[_ITEM], _TEXT: text.str.strip(". "), _LANGUAGE: language}))
     texts = pd.concat(parts, ignore_index=True)
     texts[_TEXT] = texts[_TEXT].map(normalise)
-    texts = texts.loc[texts[_TEXT] != ""].reset_index(drop=True)
+    spoken = (texts[_TEXT] != "") & (texts[_TEXT] != texts[_ITEM])  # an id that stands for a title says nothing
+    texts = texts.loc[spoken].reset_index(drop=True)
     return texts.assign(**{_HASH: texts[_TEXT].map(text_hash)})
 
 

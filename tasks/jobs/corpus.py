@@ -37,3 +37,11 @@ def distinct_texts(events: pd.DataFrame, items: pd.DataFrame) -> pd.DataFrame:
     written = events.loc[events[TEXT_HASH.name].notna(), columns]
     both = pd.concat([written, item_texts(items)[columns]], ignore_index=True)
     return both.drop_duplicates(TEXT_HASH.name).sort_values(TEXT_HASH.name, ignore_index=True)
+
+
+def words_of(texts: pd.DataFrame) -> dict[str, list[str]]:
+    """Content words of each of the `distinct_texts`, by text hash."""
+    from tasks.text import tokenise
+
+    columns = (texts[name] for name in (TEXT_HASH.name, TEXT, LANGUAGE))
+    return {key: tokenise(text, language) for key, text, language in zip(*columns, strict=True)}

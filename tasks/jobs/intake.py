@@ -157,7 +157,7 @@ class _Batch:
             future_tolerance_hours=self._settings.future_tolerance_hours,
             max_quarantine_share=self._settings.max_quarantine_share,
             known_items=known,
-            seen=Seen.of(self._rows(table), table),
+            seen=Seen.of(self._rows(table, Seen.columns(table)), table),
         )
 
     def _adopt(self, accepted: pd.DataFrame) -> None:
