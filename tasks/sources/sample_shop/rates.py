@@ -28,9 +28,10 @@ MOST_SESSION_RATE = 1.2
 # visits
 VISITS_PER_SESSION, MOST_VISITS = 1.7, 8
 """Mean (geometric) and greatest number of items looked at in one session."""
-HABIT = 0.5
+HABIT = 0.6
 """Probability to go on to the item that `follows` the last one, where that one is still new to the user: well above
-what interest alone would give it (about 0.05), so that order carries signal that counts do not."""
+what interest alone would give it (about 0.05), so that order tells what counts do not. At 0.7 neighbours who bought the
+same tell more than the planted interests themselves."""
 SEEN_WEIGHT = 0.06
 """Weight of an item already seen against a new one: people come back, and mostly go on to something new."""
 ITEM_SKEW, THEME_SKEW = 1.0, 0.4
