@@ -63,6 +63,7 @@ class Settings(BaseSettings):
 
     # scores
     factors: int = Field(64, ge=2, description="factors of the collaborative model")
+    ease_regularization: float = Field(50, gt=0, description="ridge of the linear item model; more for sparser shops")
     popularity_half_life_days: float = Field(30, gt=0, description="days until an event counts half in popularity")
     recommendations: int = Field(10, ge=1, description="items per user")
     holdout_days: float = Field(7, gt=0, description="days at the end of time that the evaluation card is measured on")

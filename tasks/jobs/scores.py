@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.scoring import Blend, Facts, IdMap, Interactions, Scorer
 
 BLEND, CARD = "blend", "evaluation_card"
-BLENDED = ("collaborative", "itemknn", "content", "sequence", "markov", "popularity")
+BLENDED = ("collaborative", "ease", "itemknn", "content", "sequence", "markov", "popularity")
 """Scorers of the blend; `tasks.scoring.recommend.PARTS` says which published part each counts under."""
 MAIN = "hybrid"
 METHODS = (MAIN, *BLENDED)
@@ -61,7 +61,7 @@ def score(received: Mapping[str, Any], backtested: Mapping[str, Any]) -> Bag:
     inputs = {
         **{name: str(refs[name]) for name in (*INTAKE, *blocks, BLEND)},
         "as_of": as_of,
-        **chosen(settings, "factors", "popularity_half_life_days", "recommendations", "seed"),
+        **chosen(settings, "factors", "ease_regularization", "popularity_half_life_days", "recommendations", "seed"),
     }
     made = once(store, "score", inputs, lambda: _score(store, settings, refs, parse_as_of(as_of)))
     return bag_of({**refs, **made}, as_of=as_of)
@@ -97,6 +97,7 @@ def _bench(
     states = model.states(histories(store, refs, events, items, users.ids.tolist())).h
     scorers: list[Scorer] = [
         scoring.CollaborativeScorer(factors=settings.factors, seed=settings.seed),
+        scoring.EASEScorer(settings.ease_regularization),
         scoring.ItemKNNScorer(),
         content,
         scoring.SequenceScorer(lambda who, _: model.scores(states[who])),
