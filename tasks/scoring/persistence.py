@@ -22,7 +22,7 @@ _STORED: dict[str, tuple[type, tuple[str, ...], tuple[str, ...]]] = {
     "popularity": (PopularityScorer, ("half_life_days",), ("share",)),
     "collaborative": (
         CollaborativeScorer,
-        ("factors", "regularization", "alpha", "iterations", "seed", "threads"),
+        ("factors", "regularization", "alpha", "iterations", "recency", "seed", "threads"),
         ("item_factors", "known"),
     ),
     "itemknn": (ItemKNNScorer, ("neighbours", "shrinkage", "decay"), ("similarity", "known")),

@@ -1,0 +1,165 @@
+"""The methods that the ranking benchmark compares, and the settings each may be tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ranking_inputs import Corpus
+from tasks import schema
+from tasks.embeddings.histories import NONE, Histories
+from tasks.embeddings.sequence import SequenceConfig
+from tasks.embeddings.training import fit_sequence
+from tasks.scoring import (
+    CollaborativeScorer,
+    ContentFeatures,
+    ContentScorer,
+    EASEScorer,
+    Interactions,
+    ItemKNNScorer,
+    MarkovScorer,
+    PopularityScorer,
+    Scorer,
+    SequenceScorer,
+    TransitionScorer,
+)
+
+RECENCY = (1.0, 0.9, 0.8, 0.7, 0.5)
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a scorer is made and fitted with each of `fits`, and which attributes of the fitted one may then be set.
+
+    The settings of `fits` are tried in their order until the time for tuning is spent; `after` cost no fit.
+    """
+
+    make: Callable[..., Scorer]
+    fits: tuple[Mapping[str, Any], ...] = ({},)
+    after: tuple[Mapping[str, Any], ...] = ({},)
+
+
+def grid(**choices: tuple[Any, ...]) -> tuple[Mapping[str, Any], ...]:
+    """All combinations of the choices, the last named varying fastest."""
+    return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
+
+
+def methods(corpus: Corpus, seed: int, device: str, epochs: int) -> dict[str, Method]:
+    """The methods that this corpus allows: content only where there is text or an attribute."""
+    found = {
+        "popularity": Method(PopularityScorer),
+        "markov": Method(MarkovScorer),
+        "itemknn": Method(ItemKNNScorer, grid(shrinkage=(0.0, 5.0, 20.0), neighbours=(None, 200)), grid(decay=RECENCY)),
+        "ease": Method(EASEScorer, grid(regularization=(150.0, 500.0, 50.0)), grid(decay=RECENCY)),
+        "ials": Method(
+            lambda **given: CollaborativeScorer(seed=seed, name="ials", **given),
+            grid(factors=(64, 128), regularization=(0.1, 1.0, 10.0), alpha=(1.0, 8.0)),
+            grid(recency=RECENCY),
+        ),
+        "transition": Method(
+            lambda **given: TransitionScorer(attributes=corpus.attributes, **given),
+            _transitions(corpus),
+            grid(recency=RECENCY),
+        ),
+        "sequence": Method(_Sequence(corpus, seed, device, epochs), ({}, {"dropout": 0.5}, {"state_size": 192})),
+    }
+    if corpus.vectors is not None or corpus.attributes is not None:
+        features = _content(corpus)
+        nobody = np.broadcast_to(np.float32(np.nan), (corpus.train.n_users, features.shape[1]))
+        sides = ContentFeatures("items", nobody, nobody), ContentFeatures("items", features, features)
+        found["content"] = Method(
+            lambda: ContentScorer(*sides, short_share=0, topic_share=0), after=grid(decay=RECENCY)
+        )
+    return found
+
+
+def _transitions(corpus: Corpus) -> tuple[Mapping[str, Any], ...]:
+    """Settings of the transition scorer, those that did well elsewhere first."""
+    shares = (1.0, 0.0) if corpus.attributes is not None else (0.0,)
+    return tuple(
+        {"decay": decay, "ahead": ahead, "regularization": strength, "attribute_share": share}
+        for (decay, ahead), strength, share in product(((0.7, 0.7), (0.8, 0.5)), (50.0, 150.0), shares)
+    )
+
+
+def _content(corpus: Corpus) -> np.ndarray:
+    """What is known of each item's text and attributes side by side (m, d); NaN where neither."""
+    blocks = [corpus.vectors] if corpus.vectors is not None else []
+    if corpus.attributes is not None:
+        blocks.append(corpus.attributes.toarray())
+    unknown = np.all([np.isnan(b).any(axis=1) | ~b.any(axis=1) for b in blocks], axis=0)
+    features = np.hstack([np.nan_to_num(b) for b in blocks])
+    features[unknown] = np.nan
+    return features
+
+
+@dataclass
+class _Sequence:
+    """Trains the LSTM when its scorer is fitted."""
+
+    corpus: Corpus
+    seed: int
+    device: str
+    epochs: int
+
+    def __call__(self, **given: Any) -> Scorer:
+        return _Fitted(self, SequenceConfig(**given))
+
+
+@dataclass
+class _Fitted:
+    """The LSTM as a scorer; the states of each set of histories are computed once."""
+
+    how: _Sequence
+    config: SequenceConfig
+    name: str = "sequence"
+    scorer: SequenceScorer | None = None
+    states: dict[int, tuple[Interactions, np.ndarray]] = field(default_factory=dict)
+
+    def fit(self, interactions: Interactions) -> _Fitted:
+        """Train on `interactions`."""
+        corpus = self.how.corpus
+        vectors = np.zeros((len(corpus.items), 1), np.float32)
+        if corpus.vectors is not None or corpus.attributes is not None:
+            vectors = np.nan_to_num(_content(corpus))
+        model = fit_sequence(
+            as_histories(interactions),
+            vectors,
+            item_ids=corpus.items.ids.tolist(),
+            encoder=corpus.encoder or "attributes",
+            config=self.config,
+            seed=self.how.seed,
+            device=self.how.device,
+            epochs=self.how.epochs,
+        )
+        self.states.clear()
+
+        def logits(users: np.ndarray, history: Interactions) -> np.ndarray:
+            if id(history) not in self.states:
+                self.states[id(history)] = history, model.states(as_histories(history)).h
+            return model.scores(self.states[id(history)][1][users])
+
+        self.scorer = SequenceScorer(logits)
+        return self
+
+    def scores(self, users: np.ndarray, history: Interactions) -> np.ndarray:
+        """Log-probabilities of the next item (b, m)."""
+        assert self.scorer is not None, "fit before asking for scores"
+        return self.scorer.scores(users, history)
+
+
+def as_histories(interactions: Interactions) -> Histories:
+    """The same histories in the form that the sequence model reads; only the order is known."""
+    events = len(interactions.items)
+    return Histories(
+        offsets=interactions.indptr,
+        items=interactions.items.astype(np.int32),
+        seconds=np.zeros(events, np.int64),
+        kinds=np.full(events, schema.KINDS.index("purchase"), np.int16),
+        ratings=np.full(events, np.nan, np.float32),
+        texts=np.full(events, NONE, np.int32),
+    )
