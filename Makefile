@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install demo up topology serve test check lint format lock clean
 
-USERS ?= 300
+USERS ?= 600
 DAYS ?= 60
 SEED ?= 0
 PORT ?= 8080

@@ -63,20 +63,19 @@ def evidence(
 def learn(names: Sequence[str], seen: Evidence, edges: Sequence[int] = EDGES) -> Blend:
     """The blend whose weights rank the held-out items best, for all users and then for each history length."""
     even = np.full(len(names), 1 / len(names))
-    everyone = _trusting(len(seen.lengths), best_weights(seen, even), even)
+    everyone = _trusting(len(seen.lengths) / PRIOR_USERS, best_weights(seen, even), even)
     rows = []
     for users in _buckets(seen.lengths, edges):
         if not len(users):
             rows.append(everyone)
             continue
-        rows.append(_trusting(len(users), best_weights(_of(seen, users), everyone), everyone))
+        rows.append(_trusting(len(users) / PRIOR_USERS, best_weights(_of(seen, users), everyone), everyone))
     return Blend.of(names, np.stack(rows), edges)
 
 
-def _trusting(users: int, learned: NDArray[np.float64], plainer: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Learned weights, drawn to the plainer ones the fewer users they were learned on."""
-    trust = users / (users + PRIOR_USERS)
-    return trust * learned + (1 - trust) * plainer
+def _trusting(evidence: float, learned: NDArray[np.float64], plainer: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Learned weights, drawn to the plainer ones the less evidence there is, in units of what makes them count half."""
+    return (evidence * learned + plainer) / (evidence + 1)
 
 
 def best_weights(seen: Evidence, start: NDArray[np.float64]) -> NDArray[np.float64]:

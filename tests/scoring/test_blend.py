@@ -152,15 +152,15 @@ def test_the_hybrid_finds_the_withheld_item_of_the_checkerboard():
 
 def test_learning_finds_the_scorer_that_knows():
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 30, 600)
-    knows = rng.normal(size=(600, 30)).astype(np.float32)
-    knows[np.arange(600), truth] += 4
-    noise = rng.normal(size=(600, 30)).astype(np.float32)
-    history = Interactions.from_sequences([[30]] * 600, 31)
-    columns = np.full((600, 1), np.nan, np.float32)
+    truth = rng.integers(0, 30, 3_000)
+    knows = rng.normal(size=(3_000, 30)).astype(np.float32)
+    knows[np.arange(3_000), truth] += 4
+    noise = rng.normal(size=(3_000, 30)).astype(np.float32)
+    history = Interactions.from_sequences([[30]] * 3_000, 31)
+    columns = np.full((3_000, 1), np.nan, np.float32)
     scorers = {n: given_scores(np.hstack([v, columns])) for n, v in (("noise", noise), ("knows", knows))}
-    targets = sparse.csr_matrix((np.ones(600), (np.arange(600), truth)), shape=(600, 31))
-    seen = evidence(scorers, ["noise", "knows"], np.arange(600), history, targets, width=20)
+    targets = sparse.csr_matrix((np.ones(3_000), (np.arange(3_000), truth)), shape=(3_000, 31))
+    seen = evidence(scorers, ["noise", "knows"], np.arange(3_000), history, targets, width=20)
     weights = learn(["noise", "knows"], seen).weights
     assert (weights[:, 1] > 0.9).all()
 
