@@ -15,7 +15,7 @@ from scipy import sparse
 
 from tasks import schema
 from tasks.embeddings.encoder import Encoder
-from tasks.errors import SourceError
+from tasks.errors import LeakError, SourceError
 from tasks.evaluation import leave_one_out
 from tasks.scoring import IdMap, Interactions
 from tasks.sources.files import read_files
@@ -42,6 +42,16 @@ class Corpus:
     vectors: np.ndarray | None = None
     encoder: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise `LeakError` where what models see holds more than the histories without their last two items."""
+        held = self.validation >= 0
+        longer = self.before_test.lengths - self.train.lengths
+        seen = self.before_test.latest() != self.validation
+        early = np.delete(self.before_test.items, self.before_test.indptr[1:][held] - 1)
+        if (longer != held).any() or (seen & held).any() or not np.array_equal(early, self.train.items):
+            wrong = int(((longer != held) | (seen & held)).sum()) or len(held)
+            raise LeakError(f"the training part of {wrong} histories is not what came before the validation item")
 
 
 def read_corpus(

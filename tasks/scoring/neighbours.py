@@ -17,6 +17,7 @@ from tasks.scoring.interactions import Interactions
 from tasks.scoring.scorer import Mask, Scores, silenced
 
 ROWS = 1_024  # items whose similarities are held densely at a time: ROWS × items × 4 bytes
+CROWDED = 0.5  # share of pairs from which a dense matrix is the smaller one, and the faster one to multiply with
 
 
 class ItemKNNScorer:
@@ -30,7 +31,7 @@ class ItemKNNScorer:
     ) -> None:
         self.name = name
         self.neighbours, self.shrinkage, self.decay = neighbours, shrinkage, decay
-        self.similarity: sparse.csr_matrix | None = None
+        self.similarity: sparse.csr_matrix | Scores | None = None
         self.known: Mask = np.zeros(0, bool)
 
     def fit(self, interactions: Interactions) -> Self:
@@ -40,7 +41,9 @@ class ItemKNNScorer:
         norms = np.sqrt(np.asarray(columns.multiply(columns).sum(1)).ravel())
         self.known = norms > 0
         blocks = [self._similar(columns, liked, norms, at) for at in range(0, interactions.n_items, ROWS)]
-        self.similarity = sparse.vstack(blocks).tocsr() if blocks else sparse.csr_matrix((0, 0), dtype=np.float32)
+        similarity = sparse.vstack(blocks).tocsr() if blocks else sparse.csr_matrix((0, 0), dtype=np.float32)
+        crowded = similarity.nnz > CROWDED * interactions.n_items**2
+        self.similarity = similarity.toarray() if crowded else similarity
         return self
 
     def scores(self, users: Indices, history: Interactions) -> Scores:

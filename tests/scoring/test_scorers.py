@@ -167,6 +167,8 @@ def test_itemknn_keeps_only_the_nearest():
     board, _ = checkerboard(N)
     knn = ItemKNNScorer(neighbours=3).fit(board)
     assert np.diff(knn.similarity.indptr).max() == 3
+    everything = ItemKNNScorer(neighbours=None).fit(Interactions.from_sequences([np.arange(5)] * 3, 5))
+    assert isinstance(everything.similarity, np.ndarray)  # dense is smaller where nearly all pairs are there
 
 
 def test_ease_equals_its_closed_form():
