@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -162,11 +163,16 @@ def sample_shop(
 
 
 @app.command(rich_help_panel="Beginning")
-def settings() -> None:
+def settings(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the defaults as a Markdown table.")] = False,
+) -> None:
     """Every setting: its value now and what it means."""
-    from tasks.settings import PREFIX, Settings
+    from tasks.settings import PREFIX, Settings, settings_table
 
     values = Settings()
+    if markdown:
+        typer.echo(settings_table())
+        return
     for name, field in Settings.model_fields.items():
         typer.echo(f"{PREFIX}{name.upper()}={getattr(values, name)}\n    {field.description}")
 
@@ -221,6 +227,8 @@ def _named_errors() -> Iterator[None]:
 
 def main() -> None:
     """Run the command line; an error of ours is one line and exit status 1, never a stack trace."""
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")  # the embedded PostgreSQL does without
+    warnings.filterwarnings("ignore", message="OpenBLAS is configured")  # implicit is run with its threads limited
     with _named_errors():
         app()
 

@@ -83,3 +83,12 @@ def refuse_unknown(environ: Mapping[str, str]) -> None:
     for name in sorted(n for n in environ if n.startswith(PREFIX) and n not in known):
         close = difflib.get_close_matches(name, known, 1)
         raise SettingsError(f"unknown setting {name}" + (f"; did you mean {close[0]}?" if close else ""))
+
+
+def settings_table() -> str:
+    """Every setting, its default and its meaning as a Markdown table, for the README."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | {field.default!s} | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    return "\n".join(["| setting | default | meaning |", "|---|---|---|", *rows])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ def fit_sequence(
     different items.
     """
     place, rng = resolve(device), np.random.default_rng(seed)
-    with torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
+    with _one_thread(), torch.random.fork_rng(devices=[place] if place.type == "cuda" else []):
         torch.manual_seed(seed)
         text_size = histories.text_vectors.shape[1] if (histories.texts != NONE).any() else 0
         model = SequenceModel(config, item_vectors, item_ids=item_ids, text_size=text_size, encoder=encoder).to(place)
@@ -60,6 +61,18 @@ def fit_sequence(
                 break
         model.load_state_dict(kept, strict=False)
     return model.eval()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread for the CPU's part: a step of the LSTM is too small to share, and waiting for a second thread that
+    other work holds up made training seven times slower on two busy cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _epoch(model: SequenceModel, optimizer: torch.optim.Optimizer, lessons: Lessons, rng: np.random.Generator) -> float:
