@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -57,7 +59,7 @@ def ingest(
         items=[str(f) for f in items or []],
         mapping=str(mapping) if mapping else None,
         source=source,
-        as_of=as_of or _now(),
+        as_of=_now() if as_of is None else as_of,
         query=query,
         watermark=watermark,
     )
@@ -221,8 +223,27 @@ def _named_errors() -> Iterator[None]:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         sys.exit(1)
     except OSError as error:
-        typer.echo(f"{type(error).__name__}: {error.strerror}: {error.filename or ''}", err=True)
+        typer.echo(_told(error), err=True)
         sys.exit(1)
+
+
+def _told(error: OSError) -> str:
+    """An error of the file system in one line; libraries that write files raise it without a name or a number."""
+    if not error.errno:
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    where = f": {error.filename}" if error.filename else ""
+    todo = _TODO.get(error.errno, "mend it")
+    return f"{type(error).__name__}: {os.strerror(error.errno)}{where}; {todo} and run the same again; nothing is lost"
+
+
+_TODO = {
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT, errno.EFBIG), "free disk space, or name another PENCHANT_HOME,"),
+    **dict.fromkeys(
+        (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST),
+        "name a folder that can be written, such as by PENCHANT_HOME,",
+    ),
+}
+"""What to do about it, by number of the error."""
 
 
 def main() -> None:

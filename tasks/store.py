@@ -11,11 +11,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +72,7 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._swept = False
 
     def folder(self, ref: Ref) -> Path:
         """Where the artifact's files lie; raises `ArtifactError` when it is not there."""
@@ -157,13 +157,23 @@ class Store:
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
-        """A folder aside to write files into; removed unless it was sealed."""
+        """A folder aside to write files into; removed unless it was sealed.
+
+        It is locked while it is written; one that is not was left by a process that was killed, and is removed.
+        """
         (self.root / "tmp").mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.root / "tmp"))
+        with self.lock("tmp"):  # no other process may sweep between making a folder and locking it
+            if not self._swept:
+                self._sweep()
+            aside = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.root / "tmp"))
+            held = (aside / "lock").open("w")
+            fcntl.flock(held, fcntl.LOCK_EX)
         try:
-            yield folder
+            (aside / "files").mkdir()
+            yield aside / "files"
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            shutil.rmtree(aside, ignore_errors=True)
+            held.close()
 
     def seal(
         self,
@@ -203,7 +213,7 @@ class Store:
             if all((self.root / r.name / r.version / META).is_file() for r in refs.values()):
                 return refs
         refs = make()
-        _replace(path, json.dumps({k: r.to_json() for k, r in refs.items()}))
+        self._replace(path, json.dumps({k: r.to_json() for k, r in refs.items()}))
         return refs
 
     def head(self, name: str) -> Ref | None:
@@ -213,7 +223,7 @@ class Store:
 
     def move_head(self, name: str, ref: Ref) -> None:
         """Point the head called `name` at `ref`, in one step; hold `lock(name)` from reading it to moving it."""
-        _replace(self.root / "heads" / f"{name}.json", json.dumps(ref.to_json()))
+        self._replace(self.root / "heads" / f"{name}.json", json.dumps(ref.to_json()))
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -227,10 +237,17 @@ class Store:
     def _rows_file(self, ref: Ref) -> Path:
         return self.folder(ref) / "rows.parquet"
 
+    def _replace(self, path: Path, text: str) -> None:
+        """Write a small file so that a reader sees the whole old one or the whole new one."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self.writing(path.stem) as folder:
+            (folder / path.name).write_text(text)
+            (folder / path.name).replace(path)
 
-def _replace(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the whole old one or the whole new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text)
-    aside.replace(path)
+    def _sweep(self) -> None:
+        """Remove the folders that killed processes left, once in a store's life; hold `lock("tmp")`."""
+        self._swept = True
+        for aside in (self.root / "tmp").iterdir():
+            with suppress(OSError), (aside / "lock").open("a") as held:  # an error: it is in use, or has just gone
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(aside)

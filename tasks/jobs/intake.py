@@ -18,7 +18,7 @@ import pandas as pd
 
 from tasks import schema
 from tasks.columns import Table
-from tasks.errors import ArtifactError, SourceError
+from tasks.errors import ArtifactError, SettingsError, SourceError
 from tasks.jobs.workspace import Bag, bag_of, open_store, parse_as_of, progress
 from tasks.settings import Settings
 from tasks.store import Ref, Store
@@ -46,14 +46,18 @@ def ingest(
 
     A batch of the same bytes and mapping that was taken in before is a no-op: `repeated` is true. So is a query with a
     watermark that finds nothing new. Where no catalogue was ever given, items are taken from the events that name
-    them. Raises `SourceError` where a source cannot be read, `BatchRefused` where too much of it is bad; then nothing
-    has changed.
+    them. Raises `SourceError` where a source cannot be read, `SettingsError` where `as_of` is no time or a query has
+    no database, `BatchRefused` where too much of the batch is bad; then nothing has changed.
     """
     from tasks.sources import digest_files, load_mapping, read_files
 
     if not (events or items or query):
         raise SourceError("nothing to take in: name event files, item files or a query")
-    settings = Settings()
+    settings, when = Settings(), parse_as_of(as_of)
+    if query and not (dsn or settings.source_dsn):  # libpq would go to whatever server is its default
+        raise SettingsError(
+            "PENCHANT_SOURCE_DSN is empty; set it to the libpq URI of the database that the query reads"
+        )
     store, columns = open_store(settings), load_mapping(mapping)
     with store.lock(HEAD):
         history = _history(store)
@@ -63,7 +67,7 @@ def ingest(
         if batch_id in history["batches"]:
             return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True}
         name = source or ", ".join(sorted({Path(p).name for p in (*items, *events)})) or "query"
-        batch = _Batch(store, settings, history, batch_id, parse_as_of(as_of), name)
+        batch = _Batch(store, settings, history, batch_id, when, name)
         if items:
             batch.take(schema.ITEMS, read_files(items, columns, schema.ITEMS, chunk_rows=settings.chunk_rows))
         if events:

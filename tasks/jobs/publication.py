@@ -54,13 +54,12 @@ def prepare_release(received: Mapping[str, Any]) -> Bag:
             )
             for table in schema.SERVED
         }
-        live = publishing.live(features)
         built = manifest.Manifest(
             name=name,
             as_of=as_of,
             refs=addresses,
             blocks=blocks,
-            parents=(live,) if live and live != name else (),
+            parents=_parents(features, name),
             encoder=str(store.meta(refs[schema.TEXT_VECTORS.name]).facts.get("encoder", "")),
             card=store.read_json(refs["evaluation_card"]),
             schema=manifest.schema_digest(),
@@ -152,6 +151,16 @@ def list_releases() -> Bag:
         if r.retired_at is None
     ]
     return {"releases": rows}
+
+
+def _parents(features: FeatureStore, name: str) -> tuple[str, ...]:
+    """The release that `name` follows: the live one; where that is `name` itself, the one it followed."""
+    from tasks.releases import publishing
+
+    live = next((r for r in publishing.releases(features) if r.live), None)
+    if live is None:
+        return ()
+    return live.manifest.parents if live.name == name else (live.name,)
 
 
 def _manifest(settings: Settings, prepared: Mapping[str, Any]) -> Manifest:

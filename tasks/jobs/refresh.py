@@ -13,7 +13,7 @@ import pandas as pd
 from tasks import schema
 from tasks.errors import ArtifactError
 from tasks.jobs.corpus import TEXT, distinct_texts, events_until, newest_items
-from tasks.jobs.state import INTAKE, TOPIC_MODEL, interests_at, sequence_at, topics_at
+from tasks.jobs.state import INTAKE, TOPIC_MODEL, interests_at, previous_topics, sequence_at, topics_at
 from tasks.jobs.workspace import Bag, bag_of, open_store, parse_as_of, progress, refs_of
 from tasks.settings import Settings
 from tasks.store import Ref
@@ -24,14 +24,15 @@ _HASH, _VECTOR = schema.TEXT_HASH.name, schema.TEXT_VECTORS["vector"].name
 def plan_refresh(received: Mapping[str, Any]) -> Bag:
     """What one refresh works on: exact intake references, `as_of`, shards, and the topics to stay true to.
 
-    The previous topics are looked up here, once, so that every later job of this refresh sees the same.
+    The previous topics are looked up here, once, so that every later job of this refresh sees the same. A refresh of
+    what was refreshed before, such as one that was killed at its very end, gets the same previous topics as then.
     """
     settings = Settings()
     store, refs = open_store(settings), refs_of(received)
     missing = [name for name in INTAKE if name not in refs]
     if missing:
         raise ArtifactError(f"a refresh needs references to {' and '.join(missing)}; take in a batch first")
-    previous = store.head(TOPIC_MODEL)
+    previous = previous_topics(store, settings, refs, received["as_of"])
     shards = list(range(settings.shards))
     return bag_of(
         refs, as_of=received["as_of"], shards=shards, previous_topics=previous.to_json() if previous else None

@@ -22,6 +22,8 @@ from tasks.settings import Settings
 from tasks.store import Ref, Store
 
 TOPIC_MODEL, TOPIC_LEDGER = "topic_model", "topic_ledger"
+PREVIOUS = "previous"
+"""Input of a topic model: the one before it, to whose topics it stays true."""
 LABELS = "labels"
 """Fact of a topic model: the descriptions that were published with it, so that labels last."""
 SENTIMENT_MODEL = "sentiment_model"
@@ -33,13 +35,20 @@ _HASH, _VECTOR = schema.TEXT_HASH.name, schema.TEXT_VECTORS["vector"].name
 
 def topics_at(store: Store, settings: Settings, refs: Refs, as_of: str, previous: Ref | None) -> Refs:
     """Topic model, what became of each earlier topic, descriptions and topic mixes from what was known at `as_of`."""
-    inputs = {
-        **_addresses(refs, *INTAKE),
-        "as_of": as_of,
-        "previous": str(previous),
-        **chosen(settings, "topics", "topic_passes", "seed"),
-    }
+    inputs = {**_fitted_from(settings, refs, as_of), PREVIOUS: previous.to_json() if previous else None}
     return once(store, "topics", inputs, lambda: _topics(store, settings, refs, as_of, previous, inputs))
+
+
+def previous_topics(store: Store, settings: Settings, refs: Refs, as_of: str) -> Ref | None:
+    """The newest topic model that was not fitted from these very inputs; None before the first."""
+    newest = store.head(TOPIC_MODEL)
+    if newest is None:
+        return None
+    inputs = dict(store.meta(newest).settings)
+    before = inputs.pop(PREVIOUS, None)
+    if inputs != _fitted_from(settings, refs, as_of):
+        return newest
+    return Ref.from_json(before) if before else None
 
 
 def sequence_at(store: Store, settings: Settings, refs: Refs, as_of: str) -> Refs:
@@ -63,6 +72,11 @@ def interests_at(store: Store, settings: Settings, refs: Refs, as_of: str) -> Re
         ),
     }
     return once(store, "interests", inputs, lambda: _interests(store, settings, refs, as_of, inputs))
+
+
+def _fitted_from(settings: Settings, refs: Refs, as_of: str) -> dict[str, Any]:
+    """What a topic model depends on, besides the one before it."""
+    return {**_addresses(refs, *INTAKE), "as_of": as_of, **chosen(settings, "topics", "topic_passes", "seed")}
 
 
 def _topics(

@@ -42,9 +42,9 @@ def parse_as_of(text: str) -> datetime:
     """An ISO 8601 time as UTC; a time without an offset is UTC. Raises `SettingsError` where it is no time."""
     try:
         when = datetime.fromisoformat(text)
-    except ValueError:
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise SettingsError(f"as_of is not an ISO 8601 time: {text!r}; write it as 2026-03-01T00:00:00Z") from None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def once(store: Store, job: str, inputs: Mapping[str, Any], make: Callable[[], Refs]) -> Refs:
