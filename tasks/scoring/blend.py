@@ -61,8 +61,20 @@ class Blend:
         """Blended scores (b, m) of calibrated ones (s, b, m); NaN where all scorers are silent."""
         weights = self._shaped(calibrated, lengths)
         total = np.zeros(calibrated.shape[1:], np.float32)
-        heard = np.zeros(calibrated.shape[1:], np.float32)
-        for weight, scores in zip(weights, calibrated, strict=True):  # one scorer at a time bounds the memory
+        term = np.empty_like(total)
+        for weight, scores in zip(weights, calibrated, strict=True):
+            total += np.multiply(scores, weight, out=term)
+        gaps = np.count_nonzero(np.isnan(calibrated), axis=2)
+        uneven = np.flatnonzero((gaps != np.count_nonzero(np.isnan(total), axis=1)).any(axis=0))
+        if len(uneven):  # rows where some scorers speak of an item and others do not
+            total[uneven] = self._redistributed(calibrated[:, uneven], weights[:, uneven])
+        return total
+
+    @staticmethod
+    def _redistributed(calibrated: Scores, weights: Scores) -> Scores:
+        """Weighted mean of what is said (b, m), NaN where nothing is."""
+        total, heard = np.zeros(calibrated.shape[1:], np.float32), np.zeros(calibrated.shape[1:], np.float32)
+        for weight, scores in zip(weights, calibrated, strict=True):
             said = ~np.isnan(scores)
             total += np.where(said, weight * scores, 0)
             heard += weight * said

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tasks.scoring.ids import Indices
 from tasks.scoring.interactions import Interactions
 from tasks.scoring.scorer import Mask, Scorer, Scores
+
+FLAT = 1e-6  # a best item that stands out by less than this share of the mean is as good as all: float32 tells no more
 
 
 def centred(scores: Scores) -> Scores:
@@ -19,13 +22,12 @@ def centred(scores: Scores) -> Scores:
     neither lifts nor sinks it. A row where all are equal becomes 0.
     """
     said = ~np.isnan(scores)
-    count = np.maximum(said.sum(axis=1, keepdims=True), 1)
-    mean = np.where(said, scores, 0).sum(axis=1, keepdims=True, dtype=np.float64) / count
-    top = np.where(said, scores, -np.inf).max(axis=1, keepdims=True, initial=-np.inf)
-    span = np.where(np.isfinite(top), top - mean, 0)
-    flat = span <= 1e-9 * np.maximum(np.abs(mean), 1)
-    scaled = (scores - mean.astype(np.float32)) / np.where(flat, 1, span).astype(np.float32)
-    return np.asarray(np.where(flat & said, np.float32(0), scaled), dtype=np.float32)
+    count = np.maximum(said.sum(axis=1), 1)
+    mean = np.where(said, scores, 0).sum(axis=1, dtype=np.float64) / count
+    top = np.where(said, scores, -np.inf).max(axis=1, initial=-np.inf)
+    out = np.array(scores, dtype=np.float32)
+    _rescale(out, mean, top)
+    return out
 
 
 def calibrated(
@@ -37,11 +39,44 @@ def calibrated(
     scale is found, so that the best item that may be shown has 1.
     """
     out = np.empty((len(names), len(users), history.n_items), np.float32)
-    block = history.of(users)
+    row, column = _hidden(history.of(users), blocked)
     for place, name in enumerate(names):
-        raw = scorers[name].scores(users, history)
-        raw[block.user_of, block.items] = np.nan
-        if blocked is not None:
-            raw[:, blocked] = np.nan
-        out[place] = centred(raw)
+        out[place] = scorers[name].scores(users, history)
+        _centre_but(out[place], row, column)
     return out
+
+
+def _hidden(block: Interactions, blocked: Mask | None) -> tuple[Indices, Indices]:
+    """Rows and columns of the cells that may not be shown, each once."""
+    seen = block.seen()
+    row, column = np.repeat(np.arange(block.n_users), np.diff(seen.indptr)), seen.indices.astype(np.int64)
+    if blocked is None or not blocked.any():
+        return row, column
+    kept, nowhere = ~blocked[column], np.flatnonzero(blocked)
+    everyone = np.repeat(np.arange(block.n_users), len(nowhere))
+    return np.append(row[kept], everyone), np.append(column[kept], np.tile(nowhere, block.n_users))
+
+
+def _centre_but(scores: Scores, row: Indices, column: Indices) -> None:
+    """`centred` in place with the cells (row, column) made NaN first; quick for rows without NaN of their own."""
+    scores[row, column] = 0
+    mean = scores.sum(axis=1).astype(np.float64)  # pairwise in float32: good to 1e-6
+    gappy = np.flatnonzero(np.isnan(mean))
+    mean /= np.maximum(scores.shape[1] - np.bincount(row, minlength=len(scores)), 1)
+    scores[row, column] = -np.inf
+    top = scores.max(axis=1, initial=-np.inf)
+    kept = scores[gappy]
+    _rescale(scores, mean, top)
+    scores[row, column] = np.nan
+    kept[np.isneginf(kept)] = np.nan
+    scores[gappy] = centred(kept)
+
+
+def _rescale(scores: Scores, mean: NDArray[np.float64], top: NDArray[np.floating]) -> None:
+    """(s − mean) / (top − mean) in place; 0 for rows (b,) where the two are one, NaN kept."""
+    with np.errstate(invalid="ignore"):
+        span = top - mean
+        flat = ~(np.isfinite(top) & (span > FLAT * np.abs(mean)) & (span > 0))
+        scores -= mean[:, None].astype(np.float32)
+        scores *= (1 / np.where(flat, 1, span)).astype(np.float32)[:, None]
+        scores[flat] *= 0

@@ -16,6 +16,7 @@ from tasks.scoring import (
     ItemKNNScorer,
     PopularityScorer,
     SequenceScorer,
+    calibrated,
     centred,
     evidence,
     learn,
@@ -63,6 +64,35 @@ def test_highest_is_a_full_stable_sort_cut_off(scores, k):
         order = [i for i in np.lexsort((np.arange(len(row)), -row)) if not np.isnan(row[i])][:k]
         assert found.tolist() == order + [-1] * (k - len(order))
         assert best[: len(order)].tolist() == row[order].tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(500, 3_000), st.sampled_from([2, 50, 10_000]))
+def test_highest_of_many_columns_is_the_same(seed, k, columns, distinct):
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, distinct, (3, columns)).astype(np.float32)
+    scores[rng.random(scores.shape) < rng.choice([0, 0.3, 0.999])] = np.nan
+    items, values = highest(scores, k)
+    for row, found, best in zip(scores, items, values, strict=True):
+        order = [i for i in np.lexsort((np.arange(columns), -row)) if not np.isnan(row[i])][:k]
+        assert found.tolist() == order + [-1] * (k - len(order))
+        assert best[: len(order)].tolist() == row[order].tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_calibrated_is_centred_on_what_may_be_shown(data):
+    shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, max_side=9))
+    said = data.draw(hnp.arrays(np.float32, shape, elements=numbers | st.just(np.nan)))
+    sequences = [data.draw(st.lists(st.integers(0, shape[1] - 1), min_size=1, max_size=9)) for _ in range(shape[0])]
+    blocked = data.draw(st.none() | hnp.arrays(bool, shape[1]))
+    history = Interactions.from_sequences([np.array(s) for s in sequences], shape[1])
+    found = calibrated({"a": given_scores(said)}, ["a"], np.arange(shape[0]), history, blocked)[0]
+    masked = said.copy()
+    masked[history.user_of, history.items] = np.nan
+    if blocked is not None:
+        masked[:, blocked] = np.nan
+    np.testing.assert_allclose(found, centred(masked), rtol=1e-3, atol=1e-2)
 
 
 def test_ties_at_the_cut_go_to_the_lowest_index():
