@@ -20,7 +20,7 @@ def _optional(title: str, description: str, **schema: Any) -> Param:
 
 
 def _paths(title: str, description: str) -> Param:
-    return Param([], type="array", items={"type": "string"}, title=title, description=description)
+    return Param(None, type=["null", "array"], items={"type": "string"}, title=title, description=description)
 
 
 PARAMS = {
@@ -44,7 +44,8 @@ def ingest_events() -> None:
     def check_batch(params: dict[str, Any], ti: Any, dag_run: Any) -> Bag:
         from tasks import jobs
 
-        form = {name: params[name] for name in ("events", "items", "mapping", "source", "query", "watermark")}
+        form = {name: params[name] for name in ("mapping", "source", "query", "watermark")}
+        form |= {name: params[name] or [] for name in ("events", "items")}
         as_of = params["as_of"] or dag_run.run_after.isoformat()
         outcome = jobs.ingest(**form, as_of=as_of, dsn=libpq_uri(params["connection"]))
         # A second try may find its own batch: then the first one died before it could publish.
