@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import ModelError
-from tasks.scoring.scorer import Scores
+from tasks.scoring.scorer import Mask, Scores
 
 FLOOR = 1e-3  # least weight: a scorer that stands alone still decides, however little it helps beside others
 EDGES = (1, 5, 20)
@@ -60,26 +60,30 @@ class Blend:
     def scores(self, calibrated: Scores, lengths: NDArray[np.int64]) -> Scores:
         """Blended scores (b, m) of calibrated ones (s, b, m); NaN where all scorers are silent."""
         weights = self._shaped(calibrated, lengths)
+        missing = np.isnan(calibrated)
+        silent: Mask = np.asarray(missing.all(axis=2))
+        told = np.where(silent[..., None], 0, weights)
+        told = told / np.maximum(told.sum(axis=0), 1e-12)
         total = np.zeros(calibrated.shape[1:], np.float32)
-        term = np.empty_like(total)
-        for weight, scores in zip(weights, calibrated, strict=True):
-            total += np.multiply(scores, weight, out=term)
-        gaps = np.count_nonzero(np.isnan(calibrated), axis=2)
-        uneven = np.flatnonzero((gaps != np.count_nonzero(np.isnan(total), axis=1)).any(axis=0))
-        if len(uneven):  # rows where some scorers speak of an item and others do not
-            total[uneven] = self._redistributed(calibrated[:, uneven], weights[:, uneven])
+        for weight, scores, nothing in zip(told, calibrated, silent, strict=True):
+            term = scores * weight
+            term[nothing] = 0
+            total += term
+        total[np.flatnonzero(silent.all(axis=0))] = np.nan
+        missing[silent] = False
+        some = np.flatnonzero(np.any(missing, axis=0))  # items that a scorer knows nothing of, though it knows the user
+        row, column = np.divmod(some, max(total.shape[1], 1))
+        total[row, column] = self._mean(calibrated[:, row, column], weights[:, row, 0])
         return total
 
     @staticmethod
-    def _redistributed(calibrated: Scores, weights: Scores) -> Scores:
-        """Weighted mean of what is said (b, m), NaN where nothing is."""
-        total, heard = np.zeros(calibrated.shape[1:], np.float32), np.zeros(calibrated.shape[1:], np.float32)
-        for weight, scores in zip(weights, calibrated, strict=True):
-            said = ~np.isnan(scores)
-            total += np.where(said, weight * scores, 0)
-            heard += weight * said
+    def _mean(calibrated: Scores, weights: Scores) -> Scores:
+        """Weighted mean (c,) of what is said (s, c), NaN where nothing is."""
+        said = ~np.isnan(calibrated)
+        heard = np.where(said, weights, 0).sum(axis=0)
         with np.errstate(invalid="ignore", divide="ignore"):
-            return np.where(heard > 0, total / heard, np.float32(np.nan))
+            found = np.where(said, weights * calibrated, 0).sum(axis=0) / np.where(heard > 0, heard, np.nan)
+        return np.asarray(found, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The blend as plain JSON values."""

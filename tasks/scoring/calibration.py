@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tasks.scoring.ids import Indices
 from tasks.scoring.interactions import Interactions
 from tasks.scoring.scorer import Mask, Scorer, Scores
 
 FLAT = 1e-6  # a best item that stands out by less than this share of the mean is as good as all: float32 tells no more
+NOWHERE = np.empty(0, np.int64)
 
 
 def centred(scores: Scores) -> Scores:
@@ -21,12 +21,8 @@ def centred(scores: Scores) -> Scores:
     many thousand items is an outlier of no interest, and with the mean at 0 a scorer that is silent about an item
     neither lifts nor sinks it. A row where all are equal becomes 0.
     """
-    said = ~np.isnan(scores)
-    count = np.maximum(said.sum(axis=1), 1)
-    mean = np.where(said, scores, 0).sum(axis=1, dtype=np.float64) / count
-    top = np.where(said, scores, -np.inf).max(axis=1, initial=-np.inf)
-    out = np.array(scores, dtype=np.float32)
-    _rescale(out, mean, top)
+    out = np.array(scores, dtype=np.float32, order="C")
+    centre(out)
     return out
 
 
@@ -42,7 +38,7 @@ def calibrated(
     row, column = _hidden(history.of(users), blocked)
     for place, name in enumerate(names):
         out[place] = scorers[name].scores(users, history)
-        _centre_but(out[place], row, column)
+        centre(out[place], row, column)
     return out
 
 
@@ -57,26 +53,22 @@ def _hidden(block: Interactions, blocked: Mask | None) -> tuple[Indices, Indices
     return np.append(row[kept], everyone), np.append(column[kept], np.tile(nowhere, block.n_users))
 
 
-def _centre_but(scores: Scores, row: Indices, column: Indices) -> None:
-    """`centred` in place with the cells (row, column) made NaN first; quick for rows without NaN of their own."""
-    scores[row, column] = 0
-    mean = scores.sum(axis=1).astype(np.float64)  # pairwise in float32: good to 1e-6
-    gappy = np.flatnonzero(np.isnan(mean))
-    mean /= np.maximum(scores.shape[1] - np.bincount(row, minlength=len(scores)), 1)
-    scores[row, column] = -np.inf
-    top = scores.max(axis=1, initial=-np.inf)
-    kept = scores[gappy]
-    _rescale(scores, mean, top)
+def centre(scores: Scores, row: Indices = NOWHERE, column: Indices = NOWHERE) -> None:
+    """`centred` in place (b, m), with the cells (row, column), each given once, made NaN first.
+
+    `scores` lie in one piece. Few passes over them: the cells that do not count are held at 0 for the sum and at −∞
+    for the maximum.
+    """
     scores[row, column] = np.nan
-    kept[np.isneginf(kept)] = np.nan
-    scores[gappy] = centred(kept)
-
-
-def _rescale(scores: Scores, mean: NDArray[np.float64], top: NDArray[np.floating]) -> None:
-    """(s − mean) / (top − mean) in place; 0 for rows (b,) where the two are one, NaN kept."""
+    flat = scores.reshape(-1)
+    silent = np.flatnonzero(np.isnan(flat))
+    flat[silent] = 0
+    count = scores.shape[1] - np.bincount(silent // max(scores.shape[1], 1), minlength=len(scores))
+    mean = (scores.sum(axis=1) / np.maximum(count, 1)).astype(np.float32)  # pairwise in float32: good to 1e-6
+    flat[silent] = -np.inf
     with np.errstate(invalid="ignore"):
-        span = top - mean
-        flat = ~(np.isfinite(top) & (span > FLAT * np.abs(mean)) & (span > 0))
-        scores -= mean[:, None].astype(np.float32)
-        scores *= (1 / np.where(flat, 1, span)).astype(np.float32)[:, None]
-        scores[flat] *= 0
+        span = scores.max(axis=1, initial=-np.inf) - mean
+        level = ~(span > FLAT * np.abs(mean))
+        scores -= mean[:, None]
+        scores *= np.where(level, 0, 1 / np.where(level, 1, span)).astype(np.float32)[:, None]
+    flat[silent] = np.nan

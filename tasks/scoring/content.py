@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -86,25 +87,27 @@ class ContentScorer:
 
     def scores(self, users: Indices, history: Interactions) -> Scores:
         """Weighted mean of the centred nearnesses that can be computed (b, m)."""
+        nearness = zip(self.shares, self._nearness(users, history), strict=True)
+        kept = [(share, near) for share, near in nearness if near is not None]
+        if len(kept) == 1:
+            return np.asarray(kept[0][1], dtype=np.float32)
         total = np.zeros((len(users), len(self.vectors)), np.float32)
         weight = np.zeros_like(total)
-        for share, near in zip(self.shares, self._nearness(users, history), strict=True):
-            if share > 0 and near is not None:
-                said = ~np.isnan(near)
-                total += share * np.where(said, centred(near), 0)
-                weight += share * said
+        for share, near in kept:
+            said = ~np.isnan(near)
+            total += share * np.where(said, centred(near), 0)
+            weight += share * said
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(weight > 0, total / weight, np.nan), dtype=np.float32)
 
-    def _nearness(self, users: Indices, history: Interactions) -> tuple[Scores, Scores, Scores | None]:
-        """Long-term, short-term and topic nearness, each (b, m) or None where there are no topics."""
+    def _nearness(self, users: Indices, history: Interactions) -> Iterator[Scores | None]:
+        """Long-term, short-term and topic nearness, each (b, m) or None where it has no share or no topics."""
         fallback = self._of_history(users, history)
-        profiles = []
-        for vectors in (self.users.long_term, self.users.short_term):
+        for share, vectors in zip(self.shares[:2], (self.users.long_term, self.users.short_term), strict=True):
             own = unit(vectors[users] - self.mean)
-            profiles.append(np.where(has(own)[:, None], own, fallback))
-        topics = np.sqrt(self.users.topics[users]) @ self.topics.T if self.users.topics.size else None
-        return profiles[0] @ self.vectors.T, profiles[1] @ self.vectors.T, topics
+            yield np.where(has(own)[:, None], own, fallback) @ self.vectors.T if share > 0 else None
+        has_topics = self.shares[2] > 0 and self.users.topics.size > 0
+        yield np.sqrt(self.users.topics[users]) @ self.topics.T if has_topics else None
 
     def _of_history(self, users: Indices, history: Interactions) -> Vectors:
         """Unit mean of the liked items' vectors, later ones heavier (b, d); NaN without one."""

@@ -67,7 +67,7 @@ def highest(scores: Scores, k: int) -> tuple[Indices, Scores]:
     NaN and −∞ are no numbers here; where a row has fewer than `k` the column is −1 and the value NaN.
     """
     rows = len(scores)
-    row, column = np.nonzero(scores >= _least(scores, k)[:, None])
+    row, column = np.divmod(np.flatnonzero(scores >= _least(scores, k)[:, None]), max(scores.shape[1], 1))
     value = scores[row, column]
     order = np.lexsort((column, -value, row))
     row, column, value = row[order], column[order], value[order]
