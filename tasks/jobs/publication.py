@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from tasks import schema
-from tasks.errors import ReleaseError
+from tasks.errors import ReleaseError, StoreUnavailable
 from tasks.jobs.workspace import CODE, Bag, bag_of, open_store, parse_as_of, refs_of
 from tasks.settings import Settings
 from tasks.store import Ref
@@ -24,15 +24,21 @@ SAMPLE = 200
 
 
 def open_features(settings: Settings) -> FeatureStore:
-    """The feature store that the settings name."""
+    """The feature store that the settings name; raises `StoreUnavailable` where a store does not answer or is full."""
+    import psycopg2
+
     from tasks.releases.stores import open_store as open_feature_store
 
-    return open_feature_store(
-        settings.home,
-        kind=settings.online_store,
-        postgres_dsn=settings.postgres_dsn,
-        redis_url=settings.redis_url,
-    )
+    try:
+        return open_feature_store(
+            settings.home,
+            kind=settings.online_store,
+            postgres_dsn=settings.postgres_dsn,
+            redis_url=settings.redis_url,
+        )
+    except psycopg2.OperationalError as error:  # such as no disk for a new database
+        reason = " ".join(str(error).splitlines()[:1])
+        raise StoreUnavailable(f"PostgreSQL cannot be made ready: {reason}; free disk space and run again") from error
 
 
 def prepare_release(received: Mapping[str, Any]) -> Bag:
