@@ -61,7 +61,7 @@ class Blend:
         """Blended scores (b, m) of calibrated ones (s, b, m); NaN where all scorers are silent."""
         weights = self._shaped(calibrated, lengths)
         missing = np.isnan(calibrated)
-        silent: Mask = np.asarray(missing.all(axis=2))
+        silent = np.all(missing, axis=2, keepdims=True)[..., 0]
         told = np.where(silent[..., None], 0, weights)
         told = told / np.maximum(told.sum(axis=0), 1e-12)
         total = np.zeros(calibrated.shape[1:], np.float32)
@@ -69,7 +69,7 @@ class Blend:
             term = scores * weight
             term[nothing] = 0
             total += term
-        total[np.flatnonzero(silent.all(axis=0))] = np.nan
+        total[np.count_nonzero(silent, axis=0) == len(silent)] = np.nan
         missing[silent] = False
         some = np.flatnonzero(np.any(missing, axis=0))  # items that a scorer knows nothing of, though it knows the user
         row, column = np.divmod(some, max(total.shape[1], 1))
