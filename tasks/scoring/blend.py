@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.errors import ModelError
-from tasks.scoring.scorer import Mask, Scores
+from tasks.scoring.scorer import Scores
 
 FLOOR = 1e-3  # least weight: a scorer that stands alone still decides, however little it helps beside others
 EDGES = (1, 5, 20)
@@ -72,7 +72,7 @@ class Blend:
         total[np.count_nonzero(silent, axis=0) == len(silent)] = np.nan
         missing[silent] = False
         some = np.flatnonzero(np.any(missing, axis=0))  # items that a scorer knows nothing of, though it knows the user
-        row, column = np.divmod(some, max(total.shape[1], 1))
+        row, column = np.divmod(some, max(calibrated.shape[2], 1))
         total[row, column] = self._mean(calibrated[:, row, column], weights[:, row, 0])
         return total
 

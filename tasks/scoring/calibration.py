@@ -11,6 +11,7 @@ from tasks.scoring.interactions import Interactions
 from tasks.scoring.scorer import Mask, Scorer, Scores
 
 FLAT = 1e-6  # a best item that stands out by less than this share of the mean is as good as all: float32 tells no more
+TINY = 1e-30  # below this a span is no number to divide by
 NOWHERE = np.empty(0, np.int64)
 
 
@@ -68,7 +69,7 @@ def centre(scores: Scores, row: Indices = NOWHERE, column: Indices = NOWHERE) ->
     flat[silent] = -np.inf
     with np.errstate(invalid="ignore"):
         span = scores.max(axis=1, initial=-np.inf) - mean
-        level = ~(span > FLAT * np.abs(mean))
+        level = ~(span > np.maximum(FLAT * np.abs(mean), TINY))
         scores -= mean[:, None]
         scores *= np.where(level, 0, 1 / np.where(level, 1, span)).astype(np.float32)[:, None]
     flat[silent] = np.nan
