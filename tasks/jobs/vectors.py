@@ -40,18 +40,24 @@ def histories(store: Store, refs: Refs, events: pd.DataFrame, items: pd.DataFram
     )
 
 
-def item_vectors(store: Store, refs: Refs, items: pd.DataFrame) -> np.ndarray:
-    """Mean vector of each item's own texts, unit length (m, d): what is known of it before anybody wrote about it."""
+def item_vectors(store: Store, refs: Refs, events: pd.DataFrame, items: pd.DataFrame) -> np.ndarray:
+    """Mean vector of each item's own texts, unit length (m, d); of what people wrote about it where it has none.
+
+    An item without either has a vector of zeros. Raises `ArtifactError` where a text was not encoded.
+    """
     from tasks.interests import item_texts
 
-    own = item_texts(items)
-    names, matrix = store.read_matrix(refs[schema.TEXT_VECTORS.name], schema.TEXT_VECTORS, _VECTOR, own[_HASH])
-    rows = pd.Index(names).get_indexer(own[_HASH])
+    columns = [schema.ITEM_ID.name, _HASH]
+    own = item_texts(items)[columns]
+    about = events.loc[events[_HASH].notna() & ~events[schema.ITEM_ID.name].isin(own[schema.ITEM_ID.name]), columns]
+    texts = pd.concat([own, about.dropna()], ignore_index=True)
+    names, matrix = store.read_matrix(refs[schema.TEXT_VECTORS.name], schema.TEXT_VECTORS, _VECTOR, set(texts[_HASH]))
+    rows = pd.Index(names).get_indexer(texts[_HASH])
     if (rows < 0).any():
-        raise ArtifactError(f"{int((rows < 0).sum())} item texts have no vector; run encode_shard for every shard")
-    place = pd.Index(items[schema.ITEM_ID.name]).get_indexer(own[schema.ITEM_ID.name])
+        raise ArtifactError(f"{int((rows < 0).sum())} texts have no vector; run encode_shard for every shard")
+    place = pd.Index(items[schema.ITEM_ID.name]).get_indexer(texts[schema.ITEM_ID.name])
     total = np.zeros((len(items), matrix.shape[1]), np.float32)
-    np.add.at(total, place, matrix[rows])
+    np.add.at(total, place[place >= 0], matrix[rows[place >= 0]])
     unit: np.ndarray = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
     return unit
 

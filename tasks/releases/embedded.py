@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import subprocess
 import threading
@@ -45,6 +46,7 @@ def attach(home: Path, *, database: str = DATABASE) -> Path:
     """
     folder = postgres_folder(home)
     with _starting, _alone(folder):
+        forget_dead(folder)
         try:
             server = get_server(folder, cleanup_mode="stop")
             if not server.get_postmaster_info().is_running():  # known to this process, but it has died since
@@ -56,6 +58,28 @@ def attach(home: Path, *, database: str = DATABASE) -> Path:
         socket = server.get_postmaster_info().socket_dir or folder
         _make_database(socket, database)
     return socket
+
+
+def forget_dead(folder: Path) -> list[int]:
+    """Take killed processes off the list of those that hold the server in `folder`; gives those that still do.
+
+    A killed process leaves its id behind, and the server, waiting for it, would never stop by itself.
+    """
+    holders = folder / ".handle_pids.json"
+    if not holders.is_file():
+        return []
+    pids: list[int] = json.loads(holders.read_text() or "[]")
+    living = [pid for pid in pids if _is_python(pid)]
+    holders.write_text(json.dumps(living))
+    return living
+
+
+def _is_python(pid: int) -> bool:
+    """Whether `pid` still belongs to a program that could hold the server, not to one that got its number since."""
+    try:
+        return b"python" in Path(f"/proc/{pid}/exe").readlink().name.encode()
+    except OSError:
+        return False
 
 
 @contextmanager
