@@ -13,6 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from deploy.components import Command
 
 GRACE_S = 25.0
@@ -74,8 +76,9 @@ class Processes:
                 raise self._died(name, process)
 
     def stop(self, grace: float = GRACE_S) -> None:
-        """Ask every component to end, wait, then kill what is left of its session; further signals change nothing."""
+        """Ask every component to end, wait, then kill what is left of its family; further signals change nothing."""
         before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+        family = self._family()
         for process in self.running.values():
             if process.poll() is None:
                 process.terminate()
@@ -85,12 +88,23 @@ class Processes:
                 process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 process.kill()
+        for member in family:  # a task runs in a session of its own, and outlives the worker that started it
+            with suppress(psutil.NoSuchProcess):
+                member.kill()
         for process in self.running.values():
             _kill_session(process.pid)
             process.wait()
         self.running.clear()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+    def _family(self) -> list[psutil.Process]:
+        """Every process that descends from a component that runs."""
+        found: list[psutil.Process] = []
+        for process in self.running.values():
+            with suppress(psutil.NoSuchProcess):
+                found += psutil.Process(process.pid).children(recursive=True)
+        return found
 
     def tail(self, name: str, lines: int = 25) -> str:
         """The last lines that a component printed."""
