@@ -104,7 +104,7 @@ def alternatives(shop: Path, seed: int) -> dict[str, Callable[[Bag], Bag]]:
             good = good and (pd.isna(stars) or 1 <= stars <= 5)
             seen.add(row["event_id"])
             accepted += good
-        return {"rows": len(frame), "accepted": accepted}
+        return {"rows": len(frame), "accepted": int(accepted)}
 
     def plain_encode(bag: Bag) -> Bag:
         """transformers, one text at a time, padded to 128 tokens."""
