@@ -72,14 +72,27 @@ QUARANTINE = Table(
     "Rows that were not accepted, one line per row and broken rule.",
     (
         Column("batch_id", "string", "batch that brought the row"),
-        Column("position", "int64", "1-based data row in its source"),
+        Column("table", "string", "table that the row was meant for"),
+        Column("position", "int64", "1-based row among the batch's rows for that table"),
         Column("source", "string", "file or table it came from"),
         Column("rule", "string", "rule that it broke"),
         Column("column", "string", "column that broke it", nullable=True),
         Column("reason", "string", "what a person needs to know to mend it, without the value"),
-        Column("row", "string", "the row as it came, as JSON", personal=True),
+        Column("row", "string", "the row as it came, as JSON, personal data blanked out", personal=True),
     ),
-    key=("batch_id", "position", "rule"),
+    key=("batch_id", "table", "position", "rule"),
+)
+REPLAYED = Table(
+    "replayed",
+    "Quarantined rows that went through the check again, and what became of them.",
+    (
+        Column("batch_id", "string", "batch that brought the row"),
+        Column("table", "string", "table that the row was meant for"),
+        Column("position", "int64", "its place there"),
+        Column("replay", "string", "batch that brought it again"),
+        Column("outcome", "string", "what became of it then", one_of=("accepted", "quarantined", "repeated")),
+    ),
+    key=("batch_id", "table", "position", "replay"),
 )
 LEDGER = Table(
     "quality_ledger",
@@ -262,7 +275,7 @@ SERVICES: dict[str, tuple[Table, ...]] = {
 }
 """Feast feature services: fixed names, each over the views of the live release."""
 SERVED = tuple(table for tables in SERVICES.values() for table in tables)
-TABLES = {t.name: t for t in (EVENTS, ITEMS, QUARANTINE, LEDGER, TOPICS, TEXT_TOPICS, TEXT_VECTORS, *SERVED)}
+TABLES = {t.name: t for t in (EVENTS, ITEMS, QUARANTINE, REPLAYED, LEDGER, TOPICS, TEXT_TOPICS, TEXT_VECTORS, *SERVED)}
 EVERYONE = "*"
 """User id whose recommendations are for anyone of whom nothing is known."""
 RELEASE = Column("release", "string", "release that the row belongs to; the same in every view a reader sees")

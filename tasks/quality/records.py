@@ -62,6 +62,7 @@ def quarantine(chunk: Chunk, lines: pd.DataFrame, *, batch_id: str, source: str)
     at = stopping[OFFSET].to_numpy(dtype=np.int64)
     columns = {
         "batch_id": batch_id,
+        "table": chunk.table.name,
         "position": chunk.positions[at],
         "source": source,
         RULE: stopping[RULE].to_numpy(dtype=object),
