@@ -58,3 +58,7 @@ class ReleaseError(PenchantError):
 
 class StoreUnavailable(PenchantError):
     """A store cannot be reached or is full; the same call may succeed later."""
+
+
+class RequestError(PenchantError):
+    """A reader asks for something that cannot be, such as an id with a NUL; the same request will never succeed."""

@@ -10,9 +10,10 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+import pydantic_settings
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from tasks.errors import SettingsError
@@ -34,6 +35,24 @@ class Settings(BaseSettings):
     postgres_dsn: str = Field("", description="registry and online store, as a libpq URI; empty: embedded PostgreSQL")
     redis_url: str = Field("", description="host:port of Redis, where `online_store` is redis")
     keep_releases: int = Field(3, ge=1, description="releases kept online, the live one included")
+
+    # reading
+    read_tokens: SecretStr = Field(
+        SecretStr(""),
+        description="bearer tokens, separated by commas; a request to the read service shows one of them",
+    )
+    read_open: bool = Field(False, description="the read service answers without a token, on a loopback address only")
+    interest_age_hours: float = Field(
+        168, gt=0, description="hours after which interests and item content are stale; 168 is one short half-life"
+    )
+    recommendation_age_hours: float = Field(
+        48,
+        gt=0,
+        description="hours after which recommendations are stale; of daily refreshes, one may be missed",
+    )
+    age_limits: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description='hours after which single blocks are stale instead, as JSON: {"user_evolution": 24}'
+    )
 
     # taking in
     source_dsn: str = Field("", description="PostgreSQL database that `ingest --query` reads, as a libpq URI")
@@ -75,6 +94,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             lines = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
             raise SettingsError(f"settings: {lines}") from None
+        except pydantic_settings.SettingsError as error:  # a value that should be JSON and is not
+            raise SettingsError(f'settings: {error}; write it as JSON, such as {{"user_evolution": 24}}') from None
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
