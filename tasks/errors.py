@@ -62,3 +62,7 @@ class StoreUnavailable(PenchantError):
 
 class RequestError(PenchantError):
     """A reader asks for something that cannot be, such as an id with a NUL; the same request will never succeed."""
+
+
+class DeliveryError(PenchantError):
+    """An alert was not taken by one target; says why without the target's address, and is tried again later."""

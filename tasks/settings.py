@@ -62,6 +62,29 @@ class Settings(BaseSettings):
     )
     future_tolerance_hours: float = Field(24, ge=0, description="hours an event may lie after as_of: clocks differ")
 
+    # alerts
+    alert_targets: SecretStr = Field(
+        SecretStr(""),
+        description="addresses that alerts go to, separated by spaces: `https://hooks…` (Slack-compatible), "
+        "`smtp://user:password@host/?from=…&to=…`, or any address of Apprise",
+    )
+    alert_connections: str = Field("", description="ids of Airflow connections that alerts go to, separated by spaces")
+    warning_budget: float = Field(
+        0.05, ge=0, le=1, description="share of a batch's rows; an alert goes out where more were quarantined"
+    )
+    warning_budgets: dict[str, Annotated[float, Field(ge=0, le=1)]] = Field(
+        {}, description='other shares for single sources, as JSON: {"shop": 0.1}'
+    )
+    batch_every_hours: float = Field(
+        0, ge=0, description="hours; an alert goes out where the last batch is older. 0: batches are not waited for"
+    )
+    batch_deadline_minutes: float = Field(
+        0, ge=0, description="minutes that a run may take from when it was queued before an alert goes out. 0: no limit"
+    )
+    override_hours: float = Field(
+        24, gt=0, description="hours that a stopped batch waits for a person's answer; then it is refused"
+    )
+
     # text
     encoder: str = Field(
         "default", description="hub name or folder of a BERT-family model; `default`: the pinned package"
