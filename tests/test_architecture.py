@@ -13,7 +13,10 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 ROOMS = ("tasks", "dags", "plugins", "deploy", "feature_repo", "benchmarks")
-STAGES = ("sources", "quality", "topics", "embeddings", "interests", "scoring", "evaluation", "releases", "privacy")
+STAGES = (
+    *("sources", "quality", "topics", "embeddings", "interests", "scoring", "evaluation", "releases", "privacy"),
+    "alerts",
+)
 FOUNDATIONS = {"schema", "columns", "errors", "text"}
 """What every stage may use of ours."""
 HEAVY = {"torch", "transformers", "feast", "gensim", "great_expectations", "implicit", "sklearn", "faiss", "duckdb"}

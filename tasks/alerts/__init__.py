@@ -1,7 +1,7 @@
 """Alerts: what to say about a pipeline, when it is worth saying, and to whom.
 
-`incidents` decides by edges (a pipeline that goes wrong, or right again), `alert` holds the counts and names that may be
-said, `wording` says them, `outbox` remembers what was said to whom, `targets` carries it there.
+`incidents` decides by edges (a pipeline that goes wrong, or right again), `alert` holds the counts and names that may
+be said, `wording` says them, `outbox` remembers what was said to whom, `targets` carries it there.
 """
 
 from tasks.alerts.alert import CONDITIONS, Alert, Facts, as_name, cause

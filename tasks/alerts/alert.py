@@ -45,16 +45,18 @@ class Facts(_Said):
     batch: Name = ""
     run: Name = ""
     task: Name = ""
-    error: Name = Field("", description="class of the error that ended the run")
-    reason: Annotated[str, BeforeValidator(_one_line)] = Field("", description="words of an error of our own")
-    rows: Count | None = Field(None, description="rows that the batch brought")
-    rows_failed: Count | None = Field(None, description="rows that were quarantined, or for which it was stopped")
+    error: Name = Field(default="", description="class of the error that ended the run")
+    reason: Annotated[str, BeforeValidator(_one_line)] = Field(default="", description="words of an error of our own")
+    rows: Count | None = Field(default=None, description="rows that the batch brought")
+    rows_failed: Count | None = Field(
+        default=None, description="rows that were quarantined, or for which it was stopped"
+    )
     rules: dict[Name, Count] = Field(default_factory=dict, description="rows by the rule that they broke")
     sources: tuple[Name, ...] = ()
-    users: Count | None = Field(None, description="people whose rows are among the failed ones")
-    budget: float | None = Field(None, description="share of failed rows that is put up with")
-    waited_hours: float | None = Field(None, description="hours since the last batch, release or start")
-    allowed_hours: float | None = Field(None, description="hours that it may take")
+    users: Count | None = Field(default=None, description="people whose rows are among the failed ones")
+    budget: float | None = Field(default=None, description="share of failed rows that is put up with")
+    waited_hours: float | None = Field(default=None, description="hours since the last batch, release or start")
+    allowed_hours: float | None = Field(default=None, description="hours that it may take")
     run_url: Link = ""
     report_url: Link = ""
 
@@ -67,9 +69,9 @@ class Alert(_Said):
     source: Name = ""
     at: datetime
     incident: Name = ""
-    was: Condition = Field("ok", description="what a recovery ends")
-    since: datetime | None = Field(None, description="when the incident began")
-    times: Count = Field(1, description="how often it was seen in the incident")
+    was: Condition = Field(default="ok", description="what a recovery ends")
+    since: datetime | None = Field(default=None, description="when the incident began")
+    times: Count = Field(default=1, description="how often it was seen in the incident")
     facts: Facts = Facts()
 
 

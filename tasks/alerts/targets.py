@@ -45,7 +45,7 @@ class Target:
             return scheme
 
     def send(self, message: Message, *, timeout: float) -> None:
-        """Hand the message over; `timeout` (seconds) bounds each wait. Raises `DeliveryError` where it was not taken."""
+        """Hand the message over; `timeout` bounds each wait, in seconds. Raises `DeliveryError` where that fails."""
         scheme = self.address.partition(":")[0].lower()
         carry = {"smtp": _mail, "smtps": _mail, "http": _webhook, "https": _webhook}.get(scheme, _apprise)
         try:
