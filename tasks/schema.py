@@ -90,9 +90,9 @@ REPLAYED = Table(
         Column("table", "string", "table that the row was meant for"),
         Column("position", "int64", "its place there"),
         Column("replay", "string", "batch that brought it again"),
-        Column("outcome", "string", "what became of it then", one_of=("accepted", "quarantined", "repeated")),
+        Column("outcome", "string", "whether it is in now", one_of=("accepted", "quarantined")),
     ),
-    key=("batch_id", "table", "position", "replay"),
+    key=("batch_id", "table", "position"),
 )
 LEDGER = Table(
     "quality_ledger",

@@ -1,4 +1,4 @@
-"""Data quality: the ledger, the quarantine."""
+"""Data quality: the ledger, the quarantine, replay."""
 
 from __future__ import annotations
 
@@ -9,23 +9,40 @@ import typer
 
 from tasks.commands.app import QUALITY, AsJson, answer, app
 
+Batch = Annotated[str | None, typer.Option(help="Only this batch.")]
+Rule = Annotated[str | None, typer.Option(help="Only rows that broke this rule.")]
+Source = Annotated[str | None, typer.Option(help="Only rows from this file or table.")]
+
 
 @app.command(rich_help_panel=QUALITY)
-def ledger(as_json: AsJson = False) -> None:
+def ledger(
+    batch: Batch = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule, beside the batches themselves.")] = None,
+    last: Annotated[int | None, typer.Option(min=1, help="Only the newest batches.")] = None,
+    trend: Annotated[bool, typer.Option("--trend", help="Share of rows by rule, a column for each batch.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """The quality ledger: one line per batch and rule."""
-    from tasks.jobs import reading
+    from tasks.jobs import quality_ledger
 
-    answer(reading.ledger(), as_json, reading.ledger_lines)
+    found = quality_ledger.ledger(batch=batch, rule=rule, last=last)
+    answer(found, as_json, quality_ledger.trend if trend else quality_ledger.lines)
 
 
 @app.command(rich_help_panel=QUALITY)
 def quarantine(
-    batch: Annotated[str | None, typer.Option(help="Only this batch.")] = None,
-    rule: Annotated[str | None, typer.Option(help="Only rows that broke this rule.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Write the rows as JSON lines, to mend and take in again.")] = None,
+    batch: Batch = None,
+    rule: Rule = None,
+    table: Annotated[str | None, typer.Option(help="Only rows meant for this table.")] = None,
+    source: Source = None,
+    replayed: Annotated[bool, typer.Option("--replayed", help="Those that were replayed too.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the rows: .jsonl to mend and replay, .csv for a spreadsheet.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Quarantined rows with rule and reason; the rows themselves only into a file you name."""
-    from tasks.jobs import reading
+    from tasks.jobs import quarantined
 
-    answer(reading.quarantine(batch=batch, rule=rule, out=out), as_json, reading.quarantine_lines)
+    found = quarantined.quarantine(batch=batch, rule=rule, table=table, source=source, replayed=replayed, out=out)
+    answer(found, as_json, quarantined.lines)
