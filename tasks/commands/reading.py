@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.commands.app import READING, AsJson, answer, app
+from tasks.commands.app import READING, AsJson, answer, app, now
 
 
 @app.command(rich_help_panel=READING)
@@ -17,4 +17,4 @@ def show(
     """Read the live release back through Feast's online store: rows, topics, profiles, recommendations, the card."""
     from tasks.jobs import reading
 
-    answer(reading.report(users=user), as_json, reading.lines)
+    answer(reading.report(users=user, now=now()), as_json, reading.lines)

@@ -138,7 +138,7 @@ def test_whoever_is_unknown_gets_what_is_popular_and_is_told_so(first: dict[str,
 
 
 def test_another_process_reads_the_release_with_feast_alone(first: dict[str, Any], run: Run) -> None:
-    user = reading.report()["profiles"][0]["user"]
+    user = reading.report(now="2026-03-01T00:00:00Z")["profiles"][0]["user"]
     repository = run.home / "home" / "feature_repo"
     done = subprocess.run(
         [sys.executable, "-c", READER, str(repository), user], capture_output=True, text=True, check=True
@@ -174,7 +174,7 @@ def test_a_second_batch_encodes_only_new_text_and_makes_a_new_release(first: dic
 def test_readers_go_back_to_an_earlier_release(first: dict[str, Any]) -> None:
     newest = publication.list_releases()["releases"][0]["name"]
     jobs.roll_back(first["live"]["live"])
-    assert reading.report()["release"] == first["live"]["live"]
+    assert reading.report(now="2026-03-01T00:00:00Z")["release"] == first["live"]["live"]
     jobs.roll_back(newest)
     with pytest.raises(ReleaseError, match="did you mean"):
         jobs.roll_back(newest + "x")

@@ -10,10 +10,12 @@ import pandas as pd
 
 from tasks import schema
 from tasks.columns import Column, Table
+from tasks.releases.freshness import Freshness, age_limits
 from tasks.releases.manifest import Manifest, release_name, schema_digest
 from tasks.releases.offline import write_offline
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+FRESH = Freshness(AS_OF, age_limits(interests=168, recommendations=48))
 UGLY_TEXTS = ("", "plain", "喜欢长途徒步，讨厌下雨", "a'b\"c\\d;--", "emoji 🎻 and ẞ", "x" * 3000, " tab\tand\nline ")
 UGLY_FLOATS = ([], [0.0], [np.nan, 1.5], [np.inf, -np.inf, -0.0], [1e-45, 3.4e38], [0.1, 0.2, 0.3])
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from tasks import schema
 from tasks.errors import ReleaseError
-from tests.releases.planted import plant
+from tests.releases.planted import FRESH, plant
 
 pytestmark = pytest.mark.slow  # real stores, and processes that import Feast
 ROOT = Path(__file__).parents[2]
@@ -25,12 +25,12 @@ def test_publish_switch_and_roll_back(rooms, store, put_online):
     assert rooms.publishing.live(store) == first.name
     staged = put_online(store, 2, flip=False)
     assert rooms.publishing.live(store) == first.name
-    assert rooms.reading.read_user(store, ["user-1"])[0].release == first.name
+    assert rooms.reading.read_user(store, ["user-1"], FRESH)[0].release == first.name
     rooms.publishing.flip(store, staged, by="ann")
-    assert rooms.reading.read_user(store, ["user-1"])[0].release == staged.name
+    assert rooms.reading.read_user(store, ["user-1"], FRESH)[0].release == staged.name
     rooms.publishing.roll_back(store, first.name, by="ben")
-    assert rooms.reading.read_user(store, ["user-1"])[0].release == first.name
-    assert rooms.reading.read_item(store, ["item-1"])[0].release == first.name
+    assert rooms.reading.read_user(store, ["user-1"], FRESH)[0].release == first.name
+    assert rooms.reading.read_item(store, ["item-1"], FRESH)[0].release == first.name
     back, there = rooms.publishing.history(store)[:2]
     assert (back.release, back.previous, back.action, back.by) == (first.name, staged.name, "roll back", "ben")
     assert (there.release, there.previous, there.action, there.by) == (staged.name, first.name, "publish", "ann")
@@ -50,13 +50,13 @@ def test_the_switch_of_three_services_is_one_transaction(rooms, pg_store, put_on
 
 def test_an_absent_user_is_absent(rooms, store, put_online):
     put_online(store, 21)
-    known, unknown = rooms.reading.read_user(store, ["user-2", "\0 nobody 没有 " + "x" * 10_000])
+    known, unknown = rooms.reading.read_user(store, ["user-2", "nobody 没有"], FRESH)
     assert known.known
     assert {b.status for b in known.blocks.values()} == {"PRESENT"}
     assert not unknown.known
     assert {b.status for b in unknown.blocks.values()} == {"ABSENT"}
     assert all(b.as_of is None and not b.values for b in unknown.blocks.values())
-    assert rooms.reading.read_user(store, []) == []
+    assert rooms.reading.read_user(store, [], FRESH) == []
 
 
 def test_a_user_known_to_some_tables_only(rooms, store, put_online):
@@ -65,7 +65,7 @@ def test_a_user_known_to_some_tables_only(rooms, store, put_online):
     frame = pd.DataFrame({"user_id": ["half"], "as_of": [manifest.as_of], "release": [manifest.name]})
     frame = frame.assign(events=3, texts=0, language="zh", last_event=[manifest.as_of])
     store.write_to_online_store(f"user_activity__{manifest.name}", frame)
-    profile = rooms.reading.read_user(store, ["half"], release=manifest.name)[0]
+    profile = rooms.reading.read_user(store, ["half"], FRESH, release=manifest.name)[0]
     present = [name for name, block in profile.blocks.items() if block.status == "PRESENT"]
     assert present == ["user_activity"]
     assert profile.blocks["user_activity"].values["language"] == "zh"
@@ -77,7 +77,7 @@ def test_unknown_releases_are_named(rooms, pg_store, put_online):
     with pytest.raises(ReleaseError, match=f"did you mean {name}"):
         rooms.publishing.roll_back(pg_store, name[:-1] + "x")
     with pytest.raises(ReleaseError, match="there is no release 'r1'"):
-        rooms.reading.read_user(pg_store, ["user-1"], release="r1")
+        rooms.reading.read_user(pg_store, ["user-1"], FRESH, release="r1")
 
 
 def test_only_verified_releases_go_live(rooms, store):
@@ -151,8 +151,8 @@ def test_retire_frees_everything_but_what_is_kept(rooms, store, put_online):
     if store.config.online_store.type == "postgres":
         tables = sa.inspect(rooms.stores.engine_of(store)).get_table_names()
         assert not [t for t in tables if any(name in t for name in gone)]
-    assert rooms.reading.read_user(store, ["user-1"])[0].release == current.name
-    assert rooms.reading.read_user(store, ["user-1"], release=pinned.name)[0].release == pinned.name
+    assert rooms.reading.read_user(store, ["user-1"], FRESH)[0].release == current.name
+    assert rooms.reading.read_user(store, ["user-1"], FRESH, release=pinned.name)[0].release == pinned.name
     with pytest.raises(ReleaseError, match="was retired"):
         rooms.publishing.roll_back(store, oldest.name)
 
@@ -199,14 +199,14 @@ with publishing.publishing(store, "everything", by="the one to be killed"):
         os.kill(process.pid, signal.SIGKILL)
         process.communicate(timeout=10)
     assert rooms.publishing.live(pg_store) == before.name
-    assert rooms.reading.read_user(pg_store, ["user-1"])[0].release == before.name
+    assert rooms.reading.read_user(pg_store, ["user-1"], FRESH)[0].release == before.name
     _until_free(rooms, pg_store)
     rooms.publishing.apply_views(pg_store, manifest)
     for table in schema.SERVED:
         rooms.publishing.materialize(pg_store, manifest, table)
     rooms.verifying.verify(pg_store, manifest)
     rooms.publishing.flip(pg_store, manifest)
-    assert rooms.reading.read_user(pg_store, ["user-1"])[0].release == manifest.name
+    assert rooms.reading.read_user(pg_store, ["user-1"], FRESH)[0].release == manifest.name
 
 
 def test_another_process_with_only_feast_reads_whole_releases(rooms, store, put_online):

@@ -15,7 +15,7 @@ from tasks.errors import ReleaseError
 from tasks.releases.manifest import Manifest, release_name
 from tasks.releases.offline import write_offline
 from tests.releases.conftest import answers, free_port, wait_for
-from tests.releases.planted import AS_OF, ugly
+from tests.releases.planted import AS_OF, FRESH, ugly
 
 pytestmark = pytest.mark.slow  # real stores
 
@@ -39,7 +39,7 @@ def test_every_value_comes_back(rooms, store, served_ugly):
     for read, entity in ((rooms.reading.read_user, "user"), (rooms.reading.read_item, "item")):
         for table in (t for t in schema.SERVED if t.entity == entity):
             rows = ugly(table)
-            profiles = read(store, rows[table.key[0]].tolist(), release=served_ugly.name)
+            profiles = read(store, rows[table.key[0]].tolist(), FRESH, release=served_ugly.name)
             for (_, row), profile in zip(rows.iterrows(), profiles, strict=True):
                 block = profile.blocks[table.name]
                 assert block.as_of == AS_OF
@@ -51,7 +51,7 @@ def test_mixed_blocks_are_an_error(rooms, store, served_ugly):
     rows = ugly(schema.USER_STYLE).assign(release="r19990101_00000000").head(1)
     store.write_to_online_store(f"user_style__{served_ugly.name}", rows)
     with pytest.raises(ReleaseError, match="answered by releases r19990101_00000000, r20260301"):
-        rooms.reading.read_user(store, ["user-0"], release=served_ugly.name)
+        rooms.reading.read_user(store, ["user-0"], FRESH, release=served_ugly.name)
 
 
 def test_a_release_without_its_rows_is_said_so(rooms, pg_store, put_online):
@@ -59,7 +59,7 @@ def test_a_release_without_its_rows_is_said_so(rooms, pg_store, put_online):
     with rooms.stores.engine_of(pg_store).begin() as connection:
         sa.Table(f"penchant_user_style__{manifest.name}", sa.MetaData()).drop(connection)
     with pytest.raises(ReleaseError, match=f"{manifest.name} has lost its views"):
-        rooms.reading.read_user(pg_store, ["user-0"], release=manifest.name)
+        rooms.reading.read_user(pg_store, ["user-0"], FRESH, release=manifest.name)
     with pytest.raises(ReleaseError, match="user_style: it has no online table"):
         rooms.verifying.verify(pg_store, manifest)
 
@@ -70,7 +70,7 @@ def test_the_repository_in_the_tree_reads_the_embedded_stores(rooms, pg_store, p
     name = put_online(pg_store, 102).name
     monkeypatch.setenv("PWD", str(rooms.stores.home_of(pg_store).parent))
     reader = FeatureStore(repo_path=str(Path(__file__).parents[2] / "feature_repo"))
-    assert rooms.reading.read_item(reader, ["item-1"])[0].release == name
+    assert rooms.reading.read_item(reader, ["item-1"], FRESH)[0].release == name
 
 
 def test_the_feature_server_answers_over_http(rooms, store, put_online):
