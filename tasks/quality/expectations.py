@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -117,10 +118,12 @@ class Suite:
             broken[key] = result.result["unexpected_index_list"]
         return broken
 
-    def to_json(self) -> dict[str, Any]:
-        """The suite as Great Expectations writes it."""
-        written: dict[str, Any] = self._expectations.to_json_dict()
-        return written
+
+def document(name: str, rules: tuple[Rule, ...]) -> dict[str, Any]:
+    """The suite of `rules` as Great Expectations writes it."""
+    suite = gx.ExpectationSuite(name, expectations=[expectation(rule) for rule in rules])
+    written: dict[str, Any] = suite.to_json_dict()
+    return written
 
 
 def expectation(rule: Rule) -> ExpectMeasurementToBeBetween:
@@ -134,6 +137,7 @@ def expectation(rule: Rule) -> ExpectMeasurementToBeBetween:
     )
 
 
+@cache
 def _batch_definition() -> Any:
     """Where a frame is handed in, in a context that lives in memory only."""
     config = DataContextConfig(store_backend_defaults=InMemoryStoreBackendDefaults())  # as shipped it makes a folder

@@ -26,17 +26,11 @@ KIND = EVENTS["kind"].name
 
 @dataclass(frozen=True)
 class Reading:
-    """A chunk and what its rows are held against.
-
-    known_items: ids that exist; None where nobody knows. conflicts, repeats: rows whose id came before, with other or
-    with the same content, (n,); known only after the other rules have spoken.
-    """
+    """A chunk and what its rows are held against; known_items: ids that exist, None where nobody knows."""
 
     chunk: Chunk
     as_of: datetime
     known_items: pd.Index | None = None
-    conflicts: NDArray[np.bool_] | None = None
-    repeats: NDArray[np.bool_] | None = None
 
 
 Measure = Callable[[Reading], Numbers]
@@ -119,20 +113,6 @@ def unreadable() -> Measure:
         return np.bincount(reading.chunk.problems["offset"].astype(int), minlength=len(reading.chunk)).astype(float)
 
     return measure
-
-
-def other_content() -> Measure:
-    """The id came before, with other content."""
-    return lambda reading: _mask(reading.conflicts, reading)
-
-
-def repeated() -> Measure:
-    """The id came before, with the same content."""
-    return lambda reading: _mask(reading.repeats, reading)
-
-
-def _mask(mask: NDArray[np.bool_] | None, reading: Reading) -> Numbers:
-    return np.zeros(len(reading.chunk), dtype=bool) if mask is None else mask
 
 
 def _floats(values: pa.Array) -> Numbers:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tasks.columns import Table
-from tasks.quality.chunk import Chunk
 from tasks.quality.expectations import GX_VERSION, expectation
 from tasks.quality.rules import ROWS, UNREADABLE, Rule
 from tasks.schema import LEDGER, QUARANTINE
@@ -39,13 +38,13 @@ class Rows:
         )
 
 
-def failures(chunk: Chunk, rules: tuple[Rule, ...], broken: Mapping[str, NDArray[np.int64]]) -> pd.DataFrame:
-    """One line per row and rule it broke, in order of rows: `offset` in the chunk, rule, column, reason, severity.
+def failures(rules: Iterable[Rule], broken: Mapping[str, NDArray[np.int64]], reported: pd.DataFrame) -> pd.DataFrame:
+    """One line per row and rule it broke, in order of rows: `offset` of the row, rule, column, reason, severity.
 
     What the source reported stands first, because its reason knows more; it always keeps a row out.
     """
     severities = {rule.name: rule.severity for rule in rules}
-    reported = chunk.problems.copy()
+    reported = reported.copy()
     reported[SEVERITY] = ["critical" if severities.get(n) == "critical" else "warning" for n in reported[RULE]]
     found = [
         pd.DataFrame({OFFSET: rows, RULE: rule.name, COLUMN: rule.column, REASON: rule.reason, SEVERITY: rule.severity})
@@ -56,19 +55,30 @@ def failures(chunk: Chunk, rules: tuple[Rule, ...], broken: Mapping[str, NDArray
     return lines.drop_duplicates([OFFSET, RULE]).sort_values(OFFSET, kind="stable", ignore_index=True)
 
 
-def quarantine(chunk: Chunk, lines: pd.DataFrame, *, batch_id: str, source: str) -> pd.DataFrame:
-    """Lines of `schema.QUARANTINE` for the failures that keep a row out; the row stands in each as it came."""
+def quarantine(
+    lines: pd.DataFrame,
+    table: Table,
+    positions: NDArray[np.int64],
+    rows: Callable[[NDArray[np.int64]], list[str]],
+    *,
+    batch_id: str,
+    source: str,
+) -> pd.DataFrame:
+    """Lines of `schema.QUARANTINE` for the failures that keep a row out; the row stands in each.
+
+    positions: of the rows that `lines` count by offset, (n,). rows: gives the raw rows at some offsets.
+    """
     stopping = lines[lines[SEVERITY] != "info"]
     at = stopping[OFFSET].to_numpy(dtype=np.int64)
     columns = {
         "batch_id": batch_id,
-        "table": chunk.table.name,
-        "position": chunk.positions[at],
+        "table": table.name,
+        "position": positions[at],
         "source": source,
         RULE: stopping[RULE].to_numpy(dtype=object),
         COLUMN: stopping[COLUMN].to_numpy(dtype=object),
         REASON: stopping[REASON].to_numpy(dtype=object),
-        "row": chunk.rows(at),
+        "row": rows(at),
     }
     return pd.DataFrame({name: columns[name] for name in QUARANTINE.names})
 

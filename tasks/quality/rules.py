@@ -22,8 +22,6 @@ from tasks.quality.measures import (
     hours_after_as_of,
     length,
     number,
-    other_content,
-    repeated,
     silent,
     unlisted,
     unreadable,
@@ -45,13 +43,14 @@ ROWS = "rows"
 class Rule:
     """One number per row, `measure`, that must lie between `minimum` and `maximum`; NaN where the rule has no say.
 
-    A name may stand for several columns. `promised`: the schema promises it, so it can never be a mere `info`.
+    A name may stand for several columns. measure: None where the number takes the rows before this one too, which are
+    known only when the batch is settled in order. promised: the schema promises it, so it can never be a mere `info`.
     """
 
     name: str
     column: str | None
     measured: str
-    measure: Measure
+    measure: Measure | None
     reason: str
     minimum: float | None = None
     maximum: float | None = None
@@ -138,8 +137,8 @@ def _of_identity(table: Table) -> tuple[Rule, ...]:
     key = table.key[0]
     other = f"another row has this {key} and other content; keep one, or give this row its own {key}"
     return (
-        Rule(DUPLICATE, key, "conflicting rows", other_content(), other, maximum=0, promised=True),
-        Rule(REPEAT, key, "repeated rows", repeated(), "the row was accepted before", maximum=0, severity="info"),
+        Rule(DUPLICATE, key, "conflicting rows", None, other, maximum=0, promised=True),
+        Rule(REPEAT, key, "repeated rows", None, "the row was accepted before", maximum=0, severity="info"),
     )
 
 

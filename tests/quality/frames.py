@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.columns import Table
-from tasks.quality import BatchCheck, Seen, Verdict
+from tasks.quality import BatchCheck, Judge, Seen, Verdict
 from tasks.quality.chunk import PROBLEMS, contract
 from tasks.schema import EVENTS, ITEMS
 
@@ -57,18 +57,17 @@ def chunk(*rows: dict[str, Any], table: Table = EVENTS, first: int = 1) -> pd.Da
     return frame
 
 
+TERMS: dict[str, Any] = {"batch_id": "b1", "source": "reviews.csv", "as_of": AS_OF, "future_tolerance_hours": 24}
+
+
 def batch_check(table: Table = EVENTS, **changes: Any) -> BatchCheck:
     """A check that refuses nothing for its share of bad rows, unless told."""
-    options: dict[str, Any] = {
-        "batch_id": "b1",
-        "source": "reviews.csv",
-        "as_of": AS_OF,
-        "future_tolerance_hours": 24,
-        "max_quarantine_share": 1.0,
-        "known_items": None,
-        "seen": Seen(),
-    }
-    return BatchCheck(table, **{**options, **changes})
+    return BatchCheck(table, **{**TERMS, "max_quarantine_share": 1.0, "known_items": None, "seen": Seen(), **changes})
+
+
+def judge(table: Table = EVENTS, **changes: Any) -> Judge:
+    """A judge of the same batch."""
+    return Judge(table, **{**TERMS, **changes})
 
 
 def run(check: BatchCheck, *chunks: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, Verdict]:

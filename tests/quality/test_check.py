@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ from tasks.quality import BatchCheck, Rows, Seen
 from tasks.quality.seen import hashes
 from tasks.schema import EVENTS, ITEMS, LEDGER, QUARANTINE
 
-from .frames import batch_check, chunk, run
+from .frames import batch_check, chunk, judge, run
 
 TEXTS = ["It is loud and clear.", "It  is loud and clear.", "声音很大，很清楚。", "bad \ufffd text", None]
 ROWS = st.lists(
@@ -230,13 +231,12 @@ def test_positions_must_increase_from_chunk_to_chunk() -> None:
         check.add(chunk({}, first=2))
 
 
-def test_a_lost_row_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("lost", ["candidates", "quarantine"])
+def test_a_lost_row_stops_the_run(lost: str) -> None:
     check = batch_check()
-    judge = check._suite.judge
-    monkeypatch.setattr(
-        check._suite, "judge", lambda m: {**judge(m), "rating_scale rating": np.array([], dtype=np.int64)}
-    )
-    check.add(chunk({"rating": 9.0}, {}))
+    judged = judge().judge(chunk({"rating": 9.0}, {}))
+    cut = {"candidates": judged.candidates.iloc[1:], "marks": judged.marks.iloc[1:]}
+    check.settle(replace(judged, **(cut if lost == "candidates" else {"quarantine": judged.quarantine.iloc[1:]})))
     with pytest.raises(ConservationError, match="does not add up"):
         check.finish()
 
