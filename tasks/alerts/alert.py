@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from tasks.errors import PenchantError
+from tasks.errors import PenchantError, SchemaError
 
 Condition = Literal["ok", "failed", "budget", "overdue", "stale"]
 """How a pipeline stands: well; its run failed; too much of a batch was bad; a batch is late; the release is old."""
@@ -20,7 +20,14 @@ _NOT_IN_NAMES = re.compile(r"[^\w .,:+~/-]")
 _PERSONAL = re.compile(r"\S+@\S+|(?:\d[ -]?){9,}")
 """E-mail addresses, and runs of digits as long as a phone number, a bank card or a national id."""
 
-Name = Annotated[str, Field(max_length=LONGEST_NAME, pattern=r"^[\w .,:+~/-]*$")]
+
+def _is_name(text: str) -> str:
+    if _NOT_IN_NAMES.search(text):
+        raise ValueError("not a name")
+    return text
+
+
+Name = Annotated[str, Field(max_length=LONGEST_NAME), AfterValidator(_is_name)]
 """Name of a pipeline, source, batch, run or rule: letters, digits and the marks that Airflow allows in a run's id."""
 Link = Annotated[str, Field(max_length=1000, pattern=r"^(https?://[!-~]+)?$")]
 Count = Annotated[int, Field(ge=0)]
@@ -36,11 +43,21 @@ def _one_line(text: object) -> object:
 
 
 class _Said(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:  # which quotes the value, and the key that it stands under
+            wrong = {str(e["loc"][0]) for e in error.errors()}
+            named = ", ".join(sorted(wrong & set(type(self).model_fields))) or "a field it does not have"
+            raise SchemaError(
+                f"an alert cannot hold what was given for {named}: only counts, names and links"
+            ) from None
 
 
 class Facts(_Said):
-    """What is known about one run: names, counts and links; a value of another kind raises `ValueError`."""
+    """What is known about one run: names, counts and links; a value of another kind raises `SchemaError`."""
 
     batch: Name = ""
     run: Name = ""

@@ -43,7 +43,7 @@ def report(
     """Note how a pipeline of a source stands; send an alert to every target where that has changed, then what waits.
 
     at: when it was so, now where not given; what is older than the last note is left out. targets: addresses beyond
-    those in the settings. facts: fields of `tasks.alerts.Facts`. Raises `ValueError` where a fact is no count, name
+    those in the settings. facts: fields of `tasks.alerts.Facts`. Raises `SchemaError` where a fact is no count, name
     or link.
     """
     from tasks.alerts import Facts, as_name
@@ -61,7 +61,8 @@ def report_failure(pipeline: str, error: BaseException | None, **facts: Any) -> 
     """
     from tasks.alerts import cause
 
-    report(pipeline, "failed", **(cause(error) if error else {}), **facts)
+    said: dict[str, Any] = dict(cause(error)) if error else {}
+    report(pipeline, "failed", **{**said, **facts})
 
 
 def report_batch(pipeline: str, batch: Mapping[str, Any], *, source: str = "", **facts: Any) -> None:
