@@ -4,17 +4,21 @@ Every view carries the release in its name (`user_topics__r20260301_ab12cd34`) a
 services with fixed names and fixed feature names (`user_topics__topic_mix`) point at the views of the live release;
 each release has the same three under its own name, through which it is verified before anyone else reads it.
 
+Beside them, one view a table without an online part (`user_topics_history`) holds what was served at any earlier
+time, for point-in-time joins; its services (`user_interest_history`) give features the same names as the live ones.
+
 The views come and go with releases, so `feast apply` on this folder would delete them all: it is refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 from feast import Entity, FeatureService, FeatureView, Field, FileSource, ValueType
-from feast.types import Array, FeastType, Float32, Float64, Int64, String, UnixTimestamp
+from feast.types import Array, Bool, FeastType, Float32, Float64, Int64, String, UnixTimestamp
 
 from tasks import schema
 from tasks.columns import Column, Table
@@ -34,12 +38,13 @@ _TYPES: dict[str, FeastType] = {
     "int64": Int64,
     "float32": Float32,
     "float64": Float64,
+    "bool": Bool,
     "timestamp": UnixTimestamp,
     "list<string>": Array(String),
     "list<float32>": Array(Float32),
     "list<int64>": Array(Int64),
 }
-_SERVICES = {
+SERVICES = {
     "user_interest": "What a user cares about, how they write, and how both move.",
     "item_content": "What an item is about.",
     "recommendations": "Items for a user, best first, with scores, their parts and reasons.",
@@ -119,12 +124,59 @@ def services(release: str, of: Mapping[str, FeatureView]) -> list[FeatureService
         FeatureService(
             name=service_name(name, release),
             features=[of[table.name].with_name(table.name) for table in tables],
-            description=_SERVICES[name],
+            description=SERVICES[name],
             owner=OWNER,
             tags={"release": release, "service": name},
         )
         for name, tables in schema.SERVICES.items()
     ]
+
+
+def history_service_name(service: str) -> str:
+    """Name of the service that gives what `service` gave at an earlier time."""
+    return f"{service}_history"
+
+
+def history_view(table: Table, path: Path) -> FeatureView:
+    """The view over all that was ever served of `table`, in the Parquet files of the glob `path`; offline only."""
+    name, tags = f"{table.name}_history", {"table": table.name, "history": "true"}
+    source = FileSource(
+        name=name,
+        path=str(path),
+        timestamp_field=schema.AS_OF.name,
+        created_timestamp_column="published_at",
+        description=f"{table.meaning} What readers were served, release after release.",
+        owner=OWNER,
+        tags=tags,
+    )
+    return FeatureView(
+        name=name,
+        entities=[_ENTITIES[table.entity or "user"]],
+        ttl=timedelta(0),
+        schema=[_field(column) for column in (*(table[key] for key in table.key), *table.features, *_OF_HISTORY)],
+        source=source,
+        online=False,
+        description=f"{table.meaning} At any earlier time, for training.",
+        owner=OWNER,
+        tags=tags,
+    )
+
+
+def history_services(of: Mapping[str, FeatureView]) -> list[FeatureService]:
+    """The services over `of` (history views by table name), with the same feature names as the live ones."""
+    return [
+        FeatureService(
+            name=history_service_name(name),
+            features=[of[table.name].with_name(table.name) for table in tables],
+            description=f"{SERVICES[name]} At any earlier time, for training.",
+            owner=OWNER,
+            tags={"service": name, "history": "true"},
+        )
+        for name, tables in schema.SERVICES.items()
+    ]
+
+
+_OF_HISTORY = (replace(schema.RELEASE, meaning="release that brought these values"), schema.KNOWN_AT)
 
 
 def _field(column: Column) -> Field:

@@ -279,3 +279,4 @@ TABLES = {t.name: t for t in (EVENTS, ITEMS, QUARANTINE, REPLAYED, LEDGER, TOPIC
 EVERYONE = "*"
 """User id whose recommendations are for anyone of whom nothing is known."""
 RELEASE = Column("release", "string", "release that the row belongs to; the same in every view a reader sees")
+KNOWN_AT = Column("known_at", "timestamp", "since when readers were served these values, for checking training sets")

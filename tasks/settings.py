@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     postgres_dsn: str = Field("", description="registry and online store, as a libpq URI; empty: embedded PostgreSQL")
     redis_url: str = Field("", description="host:port of Redis, where `online_store` is redis")
     keep_releases: int = Field(3, ge=1, description="releases kept online, the live one included")
+    keep_history_days: float = Field(
+        730, gt=0, description="days of served features kept for training, back from the newest release"
+    )
 
     # reading
     read_tokens: SecretStr = Field(
