@@ -1,4 +1,8 @@
-"""The Parquet files of a release: `<home>/releases/<name>/<table>.parquet`, written once, never changed."""
+"""The Parquet files of a release: `<home>/releases/<name>/<table>.parquet`, written once, never changed.
+
+Beside the table's columns and the release, each row has a digest of its content (`DIGEST`), by which the next release
+knows the rows that have not changed.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +22,13 @@ import pyarrow.parquet as pq
 from tasks import schema
 from tasks.columns import Table, to_arrow
 from tasks.errors import ReleaseError, StoreUnavailable
+from tasks.releases import encoding
 from tasks.releases.manifest import Block
 
 ROW_GROUP = 5_000
 """Rows written and read at a time; 5,000 rows of a 384-float vector are 8 MB."""
+DIGEST = "row_digest"
+"""Column of 16 bytes: the SHA-256, cut, of the row's features as Feast keeps them; time and release not included."""
 
 
 def offline_path(home: Path, release: str, table: Table) -> Path:
@@ -46,7 +53,7 @@ def write_offline(home: Path, release: str, table: Table, frames: Iterable[pd.Da
             for frame in frames:
                 rows, seen = rows + len(frame), _distinct(seen, frame, table, release)
                 arrow = _checked(to_arrow(frame.sort_values(list(table.key)), table), table, as_of)
-                writer.write_table(_stamped(arrow, release), row_group_size=ROW_GROUP)
+                writer.write_table(_stamped(arrow, table, release), row_group_size=ROW_GROUP)
         digest = file_digest(aside)
         aside.replace(path)
     except OSError as error:
@@ -58,12 +65,22 @@ def write_offline(home: Path, release: str, table: Table, frames: Iterable[pd.Da
 
 def read_offline(path: Path, *, shard: int = 0, shards: int = 1, rows: int = ROW_GROUP) -> Iterator[pd.DataFrame]:
     """The rows of one shard, at most `rows` at a time; a row's shard is the hash of its key modulo `shards`."""
-    key = _opened(path).schema_arrow.names[0]
-    for batch in _opened(path).iter_batches(batch_size=rows):
-        frame = batch.to_pandas()
-        mine = frame if shards == 1 else frame[shard_of(frame[key], shards) == shard]
+    for batch in read_batches(path, rows=rows):
+        frame = batch.drop_columns([DIGEST]).to_pandas()
+        mine = frame if shards == 1 else frame[shard_of(frame.iloc[:, 0], shards) == shard]
         if len(mine):
             yield mine.reset_index(drop=True)
+
+
+def read_batches(path: Path, *, rows: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
+    """All columns of all rows in order, at most `rows` at a time."""
+    yield from _opened(path).iter_batches(batch_size=rows)
+
+
+def read_digests(path: Path) -> pa.Table:
+    """Key and digest of each row, in order: two columns, the key under its own name."""
+    file = _opened(path)
+    return file.read(columns=[file.schema_arrow.names[0], DIGEST])
 
 
 def sample_offline(path: Path, sample: int, seed: int) -> pd.DataFrame:
@@ -74,9 +91,9 @@ def sample_offline(path: Path, sample: int, seed: int) -> pd.DataFrame:
     frames, start = [], 0
     for batch in file.iter_batches(batch_size=ROW_GROUP):
         here = chosen[(chosen >= start) & (chosen < start + batch.num_rows)] - start
-        frames.append(batch.take(pa.array(here)).to_pandas())
+        frames.append(batch.drop_columns([DIGEST]).take(pa.array(here)).to_pandas())
         start += batch.num_rows
-    return pd.concat(frames, ignore_index=True) if frames else file.read().to_pandas()
+    return pd.concat(frames, ignore_index=True) if frames else file.read().drop_columns([DIGEST]).to_pandas()
 
 
 def shard_of(keys: pd.Series, shards: int) -> np.ndarray:
@@ -109,13 +126,17 @@ def _opened(path: Path) -> pq.ParquetFile:
 
 
 def _arrow_schema(table: Table) -> pa.Schema:
-    """`table` with the release last, keys and texts non-null as in the schema."""
-    return table.arrow.append(schema.RELEASE.arrow)
+    """`table`, then release and digest; keys and texts non-null as in the schema."""
+    return table.arrow.append(schema.RELEASE.arrow).append(pa.field(DIGEST, pa.binary(16), nullable=False))
 
 
-def _stamped(arrow: pa.Table, release: str) -> pa.Table:
-    stamped = arrow.append_column(schema.RELEASE.arrow, pa.array([release] * arrow.num_rows, pa.string()))
-    return stamped.replace_schema_metadata(None)
+def _stamped(arrow: pa.Table, table: Table, release: str) -> pa.Table:
+    """`arrow` with release and digest."""
+    digests: list[bytes] = []
+    for batch in arrow.to_batches(max_chunksize=ROW_GROUP):
+        digests += encoding.digests([encoding.encode(batch[column.name], column) for column in table.features])
+    columns = [*arrow.columns, pa.array([release] * arrow.num_rows, pa.string()), pa.array(digests, pa.binary(16))]
+    return pa.Table.from_arrays(columns, schema=_arrow_schema(table))
 
 
 def _distinct(seen: pd.Index, frame: pd.DataFrame, table: Table, release: str) -> pd.Index:
