@@ -13,6 +13,7 @@ from scipy import sparse
 
 from tasks import schema
 from tasks.jobs.corpus import TIME, events_until, newest_items
+from tasks.jobs.live.keeping import keep_live
 from tasks.jobs.state import INTAKE, TOPIC_MODEL, interests_at, sequence_at, topics_at
 from tasks.jobs.vectors import histories, load_sequence
 from tasks.jobs.workspace import Bag, Refs, bag_of, chosen, once, open_store, parse_as_of, progress, refs_of
@@ -20,7 +21,8 @@ from tasks.settings import Settings
 from tasks.store import Ref, Store
 
 if TYPE_CHECKING:
-    from tasks.scoring import Blend, Facts, IdMap, Interactions, Scorer
+    from tasks.embeddings import State
+    from tasks.scoring import Blend, ContentFeatures, Facts, IdMap, Interactions, Scorer
 
 BLEND, CARD = "blend", "evaluation_card"
 BLENDED = ("collaborative", "ease", "itemknn", "content", "sequence", "markov", "popularity")
@@ -75,6 +77,8 @@ class _Bench:
     items: IdMap
     history: Interactions
     scorers: Mapping[str, Scorer]
+    people: ContentFeatures
+    state: State
 
 
 def _bench(
@@ -89,18 +93,16 @@ def _bench(
     catalogue = scoring.IdMap(items[schema.ITEM_ID.name])
     history = scoring.Interactions.from_events(events, users, catalogue, as_of)
     frame = {table: store.read_frame(refs[table.name], table) for table in _CONTENT}
-    content = scoring.ContentScorer(
-        scoring.ContentFeatures.of_users(users, frame[schema.USER_VECTORS], frame[schema.USER_TOPICS]),
-        scoring.ContentFeatures.of_items(catalogue, frame[schema.ITEM_CONTENT]),
-    )
+    people = scoring.ContentFeatures.of_users(users, frame[schema.USER_VECTORS], frame[schema.USER_TOPICS])
+    content = scoring.ContentScorer(people, scoring.ContentFeatures.of_items(catalogue, frame[schema.ITEM_CONTENT]))
     model = load_sequence(store, settings, refs)
-    states = model.states(histories(store, refs, events, items, users.ids.tolist())).h
+    state = model.states(histories(store, refs, events, items, users.ids.tolist()))
     scorers: list[Scorer] = [
         scoring.CollaborativeScorer(factors=settings.factors, seed=settings.seed),
         scoring.EASEScorer(settings.ease_regularization),
         scoring.ItemKNNScorer(),
         content,
-        scoring.SequenceScorer(lambda who, _: model.scores(states[who])),
+        scoring.SequenceScorer(lambda who, _: model.scores(state.h[who])),
         scoring.MarkovScorer(),
         scoring.PopularityScorer(settings.popularity_half_life_days),
     ]
@@ -108,7 +110,7 @@ def _bench(
         for scorer in scorers:
             scorer.fit(history)
             update(1)
-    return _Bench(users, catalogue, history, {scorer.name: scorer for scorer in scorers})
+    return _Bench(users, catalogue, history, {scorer.name: scorer for scorer in scorers}, people, state)
 
 
 _CONTENT = (schema.USER_VECTORS, schema.USER_TOPICS, schema.ITEM_CONTENT)
@@ -177,7 +179,9 @@ def _score(store: Store, settings: Settings, refs: Refs, as_of: datetime) -> Ref
         ):  # fmt: skip
             parts.append(store.put_frame(frame, schema.RECOMMENDATIONS))
             update(len(frame))
-    return {schema.RECOMMENDATIONS.name: store.put_union(schema.RECOMMENDATIONS, parts, parents=list(refs.values()))}
+    shown = store.put_union(schema.RECOMMENDATIONS, parts, parents=list(refs.values()))
+    kept = keep_live(store, settings, refs, events, bench.users, bench.state, bench.people, bench.scorers)
+    return {schema.RECOMMENDATIONS.name: shown, **kept}
 
 
 def _facts(store: Store, refs: Refs, bench: _Bench, items: pd.DataFrame) -> Facts:
@@ -186,23 +190,20 @@ def _facts(store: Store, refs: Refs, bench: _Bench, items: pd.DataFrame) -> Fact
 
     content = store.read_frame(refs[schema.ITEM_CONTENT.name], schema.ITEM_CONTENT)
     features = scoring.ContentFeatures.of_items(bench.items, content)
-    people = scoring.ContentFeatures.of_users(
-        bench.users, *(store.read_frame(refs[t.name], t) for t in (schema.USER_VECTORS, schema.USER_TOPICS))
-    )
     topics = store.read_frame(refs[schema.TOPICS.name], schema.TOPICS)
     ordered = items.set_index(schema.ITEM_ID.name).loc[bench.items.ids]
     collaborative = bench.scorers["collaborative"]
     return scoring.Facts(
-        titles=_by_language(ordered, "title"),
-        topic_labels=_by_language(topics.sort_values("topic_id"), "label"),
-        user_topics=people.topics,
+        titles=by_language(ordered, "title"),
+        topic_labels=by_language(topics.sort_values("topic_id"), "label"),
+        user_topics=bench.people.topics,
         item_topics=features.topics,
         taste=collaborative.item_factors,  # type: ignore[attr-defined]
         content=features.long_term,
     )
 
 
-def _by_language(frame: pd.DataFrame, column: str) -> dict[str, Any]:
+def by_language(frame: pd.DataFrame, column: str) -> dict[str, Any]:
     """Values of `column` in each language; those of the first language where another has none."""
     first = frame[column]
     rest = {code: frame[f"{column}_{code}"].fillna(first).to_numpy() for code in schema.LANGUAGES[1:]}

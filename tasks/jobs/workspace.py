@@ -19,7 +19,7 @@ Bag = dict[str, Any]
 
 Refs = dict[str, Ref]
 
-CODE = "1"
+CODE = "2"
 """Version of the computation: raise it when a job's result changes for the same input, so that no memo is reused."""
 
 

@@ -58,6 +58,11 @@ class Seen:
         if len(run[0]):
             self._runs.append(run)
 
+    def merged(self) -> tuple[Hashes, Hashes]:
+        """All keys in order and their contents, (n,) each."""
+        runs = self._runs or [(np.zeros(0, np.uint64), np.zeros(0, np.uint64))]
+        return _latest(*(np.concatenate(column) for column in zip(*runs, strict=True)))
+
     def find(self, keys: Hashes) -> tuple[NDArray[np.bool_], Hashes]:
         """Which `keys` are known, (n,), and the content of those that are, (n,)."""
         known, contents = np.zeros(len(keys), dtype=bool), np.zeros(len(keys), dtype=np.uint64)

@@ -56,6 +56,11 @@ def save(scorer: Scorer, folder: Path) -> None:
     (folder / SETTINGS).write_text(json.dumps(made, indent=1))
 
 
+def is_kept(scorer: Scorer) -> bool:
+    """Whether the scorer is of a kind that `save` takes."""
+    return any(type(scorer) is stored[0] for stored in _STORED.values())
+
+
 def load(folder: Path) -> Scorer:
     """The scorer that `save` kept; raises `ModelError` where the folder is missing, damaged or foreign."""
     try:
