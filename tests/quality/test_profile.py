@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -102,5 +103,5 @@ row = st.tuples(
 def test_pieces_add_up_to_the_whole_however_it_was_cut(rows: list[tuple], cuts: list[int]) -> None:
     frame = accepted(*rows)
     edges = [0, *sorted(cuts), len(frame)]
-    pieces = [frame.iloc[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [frame.iloc[a:b] for a, b in pairwise(edges)]
     assert total(Profile.of(piece) for piece in pieces if len(piece)) == Profile.of(frame)
