@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from deploy.shop import Shop
+from tasks.errors import PenchantError
 from tasks.settings import Settings
 
 _BEGAN = time.monotonic()
@@ -26,10 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
         prepare()
         return 0
     if options.command == "serve":
-        from deploy.serve import serve
-
-        serve()
-        return 0
+        return _serve(options)
     if options.command == "secrets":
         from deploy.credentials import dotenv
 
@@ -47,6 +45,20 @@ def main(arguments: list[str] | None = None) -> int:
     except (ComponentDied, Refused) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from deploy.serve import serve, serve_feast
+
+    try:
+        if options.feast:
+            serve_feast()
+        else:
+            serve(is_open=options.open, workers=options.workers)
+    except PenchantError as error:
+        print(f"deploy: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -99,7 +111,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=Shop.seed, help="seed of the sample shop")
     demo.add_argument("--exit", action="store_true", help="stop when done; the status is 0 only if every task worked")
     commands.add_parser("prepare", help="make databases, logins and pools as the environment says")
-    commands.add_parser("serve", help="answer feature requests over HTTP")
+    serve = commands.add_parser(
+        "serve", help="answer feature requests over HTTP (FEATURE_SERVER, PENCHANT_READ_TOKENS)"
+    )
+    serve.add_argument("--open", action="store_true", help="without tokens, on a loopback address only")
+    serve.add_argument("--workers", type=int, default=1, help="processes that answer")
+    serve.add_argument("--feast", action="store_true", help="run Feast's own feature server instead")
     commands.add_parser("secrets", help="print a new `.env` for docker-compose.yml")
     return parser
 

@@ -1,17 +1,30 @@
-"""Feast's own feature server over the live release."""
+"""Answering feature requests over HTTP: Penchant's read service, or Feast's own feature server."""
 
 from __future__ import annotations
 
 import os
 
-from tasks.releases import stores
 from tasks.settings import Settings
 
 
-def serve() -> None:
-    """Answer HTTP on the address that `FEATURE_SERVER` names (`host:port`; 127.0.0.1:6566 where unset) until ended."""
+def address() -> str:
+    """Where to listen: what `FEATURE_SERVER` names (`host:port`), 127.0.0.1:6566 where unset."""
+    return os.environ.get("FEATURE_SERVER", "127.0.0.1:6566")
+
+
+def serve(*, is_open: bool, workers: int) -> None:
+    """Run the read service until ended; see `tasks.jobs.serving`."""
+    from tasks.jobs import serving
+
+    serving.serve(address(), workers=workers, is_open=is_open)
+
+
+def serve_feast() -> None:
+    """Run Feast's own feature server until ended: the same features, slower, with no login and no age limits."""
+    from tasks.releases import stores
+
     settings = Settings()
-    host, port = os.environ.get("FEATURE_SERVER", "127.0.0.1:6566").rsplit(":", 1)
+    host, port = address().rsplit(":", 1)
     store = stores.open_store(
         settings.home,
         kind=settings.online_store,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 from feast.protos.feast.types.Value_pb2 import Value
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from tasks.errors import ReleaseError
 
