@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pandas as pd
-from feast import FeatureStore
+from feast import FeatureStore, FeatureView
 from feast.errors import FeatureViewNotFoundException
 
 from feature_repo import features
@@ -101,7 +101,7 @@ def _first_live(known: Sequence[Release], switches: Sequence[Switch]) -> list[tu
     return sorted(((there[name], switch) for name, switch in first.items() if name in there), key=lambda p: p[1].at)
 
 
-def _alike(one: features.FeatureView, other: features.FeatureView) -> bool:
+def _alike(one: FeatureView, other: FeatureView) -> bool:
     """Whether two views have the same fields over the same files."""
     fields = ({field.name: str(field.dtype) for field in view.schema} for view in (one, other))
     return next(fields) == next(fields) and one.batch_source.path == other.batch_source.path
