@@ -7,6 +7,7 @@ from typing import Any
 
 import pendulum
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, conf
+from pipeline_alerts import RUN_ALERTS, TASK_ALERTS, deadline
 
 from tasks.errors import PenchantError, StoreUnavailable
 
@@ -62,6 +63,12 @@ PIPELINE: dict[str, Any] = {
         "retries": RETRIES,
         "retry_delay": timedelta(seconds=10),
         "retry_policy": RETRY_POLICY,
+        **TASK_ALERTS,
     },
+    **RUN_ALERTS,
+    **deadline(),
 }
 """Arguments of every DAG."""
+
+JUDGED: dict[str, Any] = {name: value for name, value in PIPELINE.items() if name != "on_success_callback"}
+"""Arguments of a DAG that says itself how things stand: its run may go well and yet have found a batch late or bad."""

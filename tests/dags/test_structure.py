@@ -28,6 +28,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
         "retire": {"gate", "flip"},
     },
     "roll_back_release": {"roll_back": set()},
+    "watch_batches": {"check": set()},
 }
 STARTED_BY = {
     "ingest_events": None,
@@ -35,6 +36,7 @@ STARTED_BY = {
     "score_hybrid": "user_interests",
     "publish_release": "recommendations",
     "roll_back_release": None,
+    "watch_batches": None,
 }
 OUTLETS = {
     ("ingest_events", "check_batch"): {"accepted_events", "accepted_items"},
