@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -23,6 +24,12 @@ AsOf = Annotated[
     typer.Option("--as-of", help="End of the data interval, ISO 8601; the default is now.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else on standard output.")]
+Why = Annotated[
+    str | None,
+    typer.Option(
+        "--accept", metavar="WHY", help="Keep the batch even if a check would stop it; say why: it is recorded."
+    ),
+]
 MAIN, QUALITY, RELEASES, READING, BEGINNING = (
     "The main job, step by step",
     "Data quality",
@@ -36,6 +43,11 @@ MAIN, QUALITY, RELEASES, READING, BEGINNING = (
 def now() -> str:
     """The only clock of the command line; everything below takes the time as an argument."""
     return datetime.now(UTC).isoformat()
+
+
+def override(why: str | None) -> dict[str, str] | None:
+    """Who takes it on himself to keep a batch that a check would stop, and why; None where nobody does."""
+    return {"by": getpass.getuser(), "why": why, "at": now()} if why else None
 
 
 def answer(result: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tasks.commands.app import MAIN, AsJson, AsOf, answer, app, now
+from tasks.commands.app import MAIN, AsJson, AsOf, Why, answer, app, now, override
 
 
 @app.command(rich_help_panel=MAIN)
@@ -24,6 +24,7 @@ def ingest(
         str | None, typer.Option(help="Column of the query that only grows; old rows are skipped.")
     ] = None,
     as_of: AsOf = None,
+    accept: Why = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a batch and take in what is good; bad rows go to quarantine with a reason.
@@ -40,8 +41,9 @@ def ingest(
         as_of=now() if as_of is None else as_of,
         query=query,
         watermark=watermark,
+        override=override(accept),
     )
-    answer(result, as_json, _ingest_lines)
+    answer(result, as_json, ingest_lines)
 
 
 @app.command(rich_help_panel=MAIN)
@@ -71,13 +73,20 @@ def publish(
     answer(chain.publish(force=force), as_json, lambda r: [f"live release: {r['live']}"])
 
 
-def _ingest_lines(result: dict[str, Any]) -> Iterator[str]:
+def ingest_lines(result: dict[str, Any]) -> Iterator[str]:
+    """What became of a batch's rows, as text."""
+    if result.get("already"):
+        yield f"{result['already']:,} rows were replayed before and are left out"
+        if result["repeated"]:
+            return
     if result["repeated"]:
         yield f"batch {result['batch_id']} was taken in before: nothing to do"
     for table, counts in result["counts"].items():
         yield f"{table}: " + ", ".join(f"{number:,} {name}" for name, number in counts["rows"].items())
         for rule, number in counts["rules"].items():
             yield f"    {number:>7,}  {rule}"
+    if taken := result.get("override"):
+        yield f"kept by {taken['by']}: {taken['why']}"
 
 
 def _reference_lines(result: dict[str, Any]) -> Iterator[str]:

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from tasks.commands.app import QUALITY, AsJson, answer, app
+from tasks.commands.app import QUALITY, AsJson, AsOf, Why, answer, app, now, override
+from tasks.commands.pipeline import ingest_lines
 
 Batch = Annotated[str | None, typer.Option(help="Only this batch.")]
 Rule = Annotated[str | None, typer.Option(help="Only rows that broke this rule.")]
@@ -46,3 +47,27 @@ def quarantine(
 
     found = quarantined.quarantine(batch=batch, rule=rule, table=table, source=source, replayed=replayed, out=out)
     answer(found, as_json, quarantined.lines)
+
+
+@app.command(rich_help_panel=QUALITY)
+def replay(
+    file: Annotated[Path | None, typer.Argument(help="What `quarantine --out` wrote, mended.")] = None,
+    batch: Batch = None,
+    rule: Rule = None,
+    source: Source = None,
+    as_of: AsOf = None,
+    accept: Why = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send mended rows through the check again, or without a file the quarantined rows as they are."""
+    from tasks.jobs import replay as replaying
+
+    result = replaying.replay(
+        file=str(file) if file else None,
+        batch=batch,
+        rule=rule,
+        source=source,
+        as_of=as_of or now(),
+        override=override(accept),
+    )
+    answer(result, as_json, ingest_lines)

@@ -1,16 +1,16 @@
-"""Taking in a batch: read, check, keep; all of it or nothing.
+"""Taking in a batch: read, check chunk by chunk, settle, keep; all of it or nothing.
 
-Everything a batch brings is written aside as artifacts. The one thing that changes is the head `intake`, a small
-document that names the history so far; it moves once, at the end, under a lock. A batch that is refused, or a process
-that dies, leaves the head where it was.
+`read_batch` puts the raw chunks into a spool, `check_chunk` judges one and knows nothing of the others, `settle_batch`
+goes over the judged chunks in order and comes to a verdict, and `keep_batch` adds the batch to the history by moving
+one head. A batch that is stopped waits in its spool until it is kept with a recorded override or discarded. `ingest`
+is all of that in one process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +18,46 @@ import pandas as pd
 
 from tasks import schema
 from tasks.columns import Table
-from tasks.errors import ArtifactError, SettingsError, SourceError
-from tasks.jobs.workspace import Bag, bag_of, open_store, parse_as_of, progress
+from tasks.errors import BatchRefused, SettingsError, SourceError
+from tasks.jobs import checking
+from tasks.jobs.history import History, last_batch, read_history
+from tasks.jobs.spool import Spool
+from tasks.jobs.workspace import Bag, open_store, parse_as_of, progress
 from tasks.settings import Settings
-from tasks.store import Ref, Store
 
 if TYPE_CHECKING:
-    from tasks.quality import BatchCheck, Verdict
     from tasks.sources import Mapping as ColumnMapping
 
-HEAD, REPORT = "intake", "quality_report"
-HISTORIES = {t.name: t for t in (schema.EVENTS, schema.ITEMS, schema.QUARANTINE, schema.LEDGER)}
+__all__ = ["check_chunk", "discard_batch", "ingest", "keep_batch", "last_batch", "read_batch", "settle_batch"]
+
+Part = tuple[Table, Iterable[pd.DataFrame]]
+"""Raw chunks of a batch that are meant for one table."""
 
 
-def ingest(
+def ingest(*, override: Mapping[str, str] | None = None, **batch: Any) -> Bag:
+    """Take in one batch in this process; the arguments are those of `read_batch`.
+
+    override: `by` and `why`, where the batch is to be kept even if a check would stop it. Raises `BatchRefused` where
+    it is stopped; then nothing has changed.
+    """
+    return finish(read_batch(**batch), override=override)
+
+
+def finish(plan: Bag, *, override: Mapping[str, str] | None = None) -> Bag:
+    """Check, settle and keep a batch that was read, in this process; its spool is gone afterwards, come what may."""
+    if plan["repeated"]:
+        return plan
+    with Spool(Settings().home, plan["spool"]).held():
+        with progress("check", plan["rows"]) as update:
+            for chunk in plan["chunks"]:
+                update(check_chunk(plan, chunk)["rows"])
+        settled = settle_batch(plan)
+        if settled["stopped"] and not override:
+            raise BatchRefused(settled["stopped"])
+        return keep_batch(plan, override=override if settled["stopped"] else None)
+
+
+def read_batch(
     *,
     events: Sequence[str] = (),
     items: Sequence[str] = (),
@@ -42,12 +68,12 @@ def ingest(
     query: str | None = None,
     watermark: str | None = None,
 ) -> Bag:
-    """Check one batch and take in what is good; gives the whole history's references, counts and the batch's id.
+    """Read a batch into a spool; gives its `batch_id`, the name of the `spool` and the numbers of its `chunks`.
 
-    A batch of the same bytes and mapping that was taken in before is a no-op: `repeated` is true. So is a query with a
-    watermark that finds nothing new. Where no catalogue was ever given, items are taken from the events that name
-    them. Raises `SourceError` where a source cannot be read, `SettingsError` where `as_of` is no time or a query has
-    no database, `BatchRefused` where too much of the batch is bad; then nothing has changed.
+    A batch of the same rows and mapping that was taken in before is a no-op: `repeated` is true and its own bag is
+    given. So is a query with a watermark that finds nothing new. Where no catalogue was ever given, items are taken
+    from the events that name them. Raises `SourceError` where a source cannot be read, `SettingsError` where `as_of`
+    is no time or a query has no database.
     """
     from tasks.sources import digest_files, load_mapping, read_files
 
@@ -58,142 +84,135 @@ def ingest(
         raise SettingsError(
             "PENCHANT_SOURCE_DSN is empty; set it to the libpq URI of the database that the query reads"
         )
-    store, columns = open_store(settings), load_mapping(mapping)
-    with store.lock(HEAD):
-        history = _history(store)
-        batch_id = "b" + digest_files([*items, *events, *([mapping] if mapping else [])])[:16]
-        if query:
-            batch_id = f"q{len(history['batches']):06d}"
-        if batch_id in history["batches"]:
-            return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True}
-        name = source or ", ".join(sorted({Path(p).name for p in (*items, *events)})) or "query"
-        batch = _Batch(store, settings, history, batch_id, when, name)
+    columns, history = load_mapping(mapping), read_history(open_store(settings))
+    batch_id = "b" + digest_files([*items, *events, *([mapping] if mapping else [])])[:16]
+    if not query and batch_id in history["batches"]:
+        return repeated(history, batch_id)
+    name = source or ", ".join(sorted({Path(p).name for p in (*items, *events)})) or "query"
+    with Reading(settings, history, when, name, digest=bool(query)) as reading:
+        if mapping:
+            reading.put_mapping(Path(mapping).read_text("utf-8-sig"))
         if items:
-            batch.take(schema.ITEMS, read_files(items, columns, schema.ITEMS, chunk_rows=settings.chunk_rows))
+            reading.take(schema.ITEMS, read_files(items, columns, schema.ITEMS, chunk_rows=settings.chunk_rows))
         if events:
-            batch.take(schema.EVENTS, read_files(events, columns, schema.EVENTS, chunk_rows=settings.chunk_rows))
-        if query and not batch.take_query(columns, dsn or settings.source_dsn, query, watermark):
-            return {**history["batches"][history["last"]], "batch_id": history["last"], "repeated": True}
-        return {**batch.keep(), "batch_id": batch_id, "repeated": False}
+            reading.take(schema.EVENTS, read_files(events, columns, schema.EVENTS, chunk_rows=settings.chunk_rows))
+        if query:
+            new = _take_query(reading, history, columns, dsn or settings.source_dsn, query, watermark)
+            batch_id = f"q{reading.digest}"
+            if batch_id in history["batches"] or (not new and watermark and history["last"]):
+                reading.drop()
+                return repeated(history, batch_id if batch_id in history["batches"] else history["last"])
+        return reading.plan(batch_id)
 
 
-def last_batch(store: Store) -> Bag:
-    """What the last batch gave: references to the whole history; raises `ArtifactError` where there is none."""
-    history = _history(store)
-    if history["last"] is None:
-        raise ArtifactError(f"no batch was taken in yet in {store.root.parent}; run `python -m tasks ingest` first")
-    last: Bag = history["batches"][history["last"]]
-    return last
+def check_chunk(plan: Mapping[str, Any], number: int) -> Bag:
+    """Judge one chunk of events; safe to repeat and for chunks to be checked at once. Gives its number and `rows`."""
+    return {"chunk": number, "rows": checking.judge(Settings(), plan, schema.EVENTS, number)}
 
 
-class _Batch:
-    """One batch on its way in: what it has brought so far, aside from the history."""
+def settle_batch(plan: Mapping[str, Any]) -> Bag:
+    """Go over the judged chunks in order; gives counts by table and `stopped`, which says why a batch is stopped.
+
+    Nothing of the history changes. Raises `ConservationError` where a row got lost or doubled, and `SourceError`
+    where the batch is empty.
+    """
+    return checking.settle(Settings(), plan)
+
+
+def keep_batch(plan: Mapping[str, Any], *, override: Mapping[str, str] | None = None) -> Bag:
+    """Add a settled batch to the history in one step; gives references to the whole history, this batch in it.
+
+    override: who (`by`) keeps a stopped batch and `why`; it stands in the batch's record. Raises `BatchRefused` where
+    the batch is stopped and nobody took that on himself.
+    """
+    return checking.keep(Settings(), plan, override)
+
+
+def discard_batch(plan: Mapping[str, Any]) -> None:
+    """Give up a batch: its raw rows are removed, and the history is as it was."""
+    Spool(Settings().home, plan["spool"]).remove()
+
+
+def repeated(history: History, batch_id: str) -> Bag:
+    """The bag of a batch that was taken in before."""
+    return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True, "chunks": []}
+
+
+class Reading:
+    """One batch on its way into a spool, which is removed where reading fails."""
 
     def __init__(
-        self, store: Store, settings: Settings, history: dict[str, Any], batch_id: str, as_of: datetime, source: str
+        self, settings: Settings, history: History, as_of: datetime, source: str, *, digest: bool = False
     ) -> None:
-        self._store, self._settings, self._history = store, settings, history
-        self._id, self._as_of, self._source = batch_id, as_of, source
-        self._brought: dict[str, list[Ref]] = {name: [] for name in HISTORIES}
-        self._counts: dict[str, dict[str, Any]] = {}
-        self._reports: dict[str, Any] = {}
+        self._settings, self._history = settings, history
+        self._spool = Spool.new(settings.home)
+        self._content = hashlib.blake2b(digest_size=8) if digest else None
+        self._chunks: dict[str, list[int]] = {}
+        self._taken: dict[str, int] = {}
+        self.facts: dict[str, Any] = {"as_of": as_of.isoformat(), "source": source}
 
-    def take(self, table: Table, chunks: Iterator[pd.DataFrame]) -> None:
-        """Check every chunk of `table` and write aside what was accepted and what was quarantined."""
-        if table is schema.ITEMS:
-            self._history["adopted"] = False
-        check = self._check(table)
-        with progress(f"check {table.name}", None) as update:
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            self._spool.remove()
+
+    @property
+    def digest(self) -> str:
+        """64-bit digest of the raw rows read so far; only where it was asked for."""
+        if self._content is None:
+            raise SourceError("the rows of this batch were not digested; ask for it with `digest=True`")
+        return self._content.hexdigest()
+
+    def put_mapping(self, text: str) -> Path:
+        """Keep the mapping that the rows are read by, so that quarantined ones can be read again."""
+        path = self._spool.path("mapping.yaml")
+        path.write_text(text, encoding="utf-8")
+        self.facts["mapping"] = text
+        return path
+
+    def take(self, table: Table, chunks: Iterable[pd.DataFrame]) -> int:
+        """Put raw chunks aside; gives their rows."""
+        numbers, taken = self._chunks.setdefault(table.name, []), 0
+        with progress(f"read {table.name}", None) as update:
             for chunk in chunks:
-                checked = check.add(chunk)
-                if table is schema.EVENTS and self._history["adopted"]:
-                    self._adopt(checked.accepted)
-                self._put(table, checked.accepted)
-                self._put(schema.QUARANTINE, checked.quarantine)
+                if self._content is not None:
+                    self._content.update("\0".join(chunk[checking.ROW]).encode("utf-8", "backslashreplace"))
+                self._spool.write_chunk(table.name, len(numbers), chunk)
+                numbers.append(len(numbers))
+                taken += len(chunk)
                 update(len(chunk))
-        verdict = check.finish()
-        self._put(schema.LEDGER, verdict.ledger)
-        self._counts[table.name] = _counts(verdict)
-        self._reports[table.name] = verdict.summary
+        self._taken[table.name] = taken
+        return taken
 
-    def take_query(self, mapping: ColumnMapping, dsn: str, query: str, watermark: str | None) -> bool:
-        """Check the rows of a query, from the last watermark on; False where all of them were taken in before."""
-        from tasks.sources import read_query
+    def drop(self) -> None:
+        """Give the batch up."""
+        self._spool.remove()
 
-        series = f"{query}|{watermark}"
-        reader = read_query(
-            dsn, query, mapping, schema.EVENTS, chunk_rows=self._settings.chunk_rows,
-            watermark=watermark, since=self._history["watermarks"].get(series),
-        )  # fmt: skip
-        first = next(reader, None)
-        if first is None and watermark:
-            return False
-        self.take(schema.EVENTS, chain([] if first is None else [first], reader))
-        if watermark:
-            self._history["watermarks"][series] = reader.watermark
-        rows = self._counts[schema.EVENTS.name]["rows"]
-        return not watermark or bool(rows["accepted"] + rows["quarantined"])
-
-    def keep(self) -> Bag:
-        """Add the batch to the history in one step; gives references to the whole history, this batch in it."""
-        refs = {
-            name: self._store.put_union(table, [*self._before(name), *self._brought[name]])
-            for name, table in HISTORIES.items()
-        }
-        refs[REPORT] = self._store.put_json(REPORT, self._reports)
-        result = bag_of(refs, as_of=self._as_of.isoformat(), counts=self._counts, source=self._source)
-        batches = {**self._history["batches"], self._id: result}
-        document = {**self._history, "batches": batches, "last": self._id}
-        self._store.move_head(HEAD, self._store.put_json(HEAD, document))
-        return result
-
-    def _check(self, table: Table) -> BatchCheck:
-        from tasks.quality import BatchCheck, Seen
-
-        known = None
-        if table is schema.EVENTS and not self._history["adopted"]:
-            known = {i for frame in self._rows(schema.ITEMS, [schema.ITEM_ID.name]) for i in frame.iloc[:, 0]}
-        return BatchCheck(
-            table,
-            batch_id=self._id,
-            source=self._source,
-            as_of=self._as_of,
-            future_tolerance_hours=self._settings.future_tolerance_hours,
-            max_quarantine_share=self._settings.max_quarantine_share,
-            known_items=known,
-            seen=Seen.of(self._rows(table, Seen.columns(table)), table),
-        )
-
-    def _adopt(self, accepted: pd.DataFrame) -> None:
-        """Make items of the ids that events name and nobody has described."""
-        from tasks.sources import items_from_events
-
-        known = {i for frame in self._rows(schema.ITEMS, [schema.ITEM_ID.name]) for i in frame.iloc[:, 0]}
-        named = items_from_events(accepted[~accepted[schema.ITEM_ID.name].isin(known)])
-        self._put(schema.ITEMS, named.assign(**{schema.ITEMS["batch_id"].name: self._id}))
-
-    def _before(self, name: str) -> list[Ref]:
-        last = self._history["last"]
-        return [Ref.from_json(self._history["batches"][last]["refs"][name])] if last else []
-
-    def _rows(self, table: Table, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
-        for ref in (*self._before(table.name), *self._brought[table.name]):
-            yield from self._store.stream(ref, table, columns)
-
-    def _put(self, table: Table, frame: pd.DataFrame) -> None:
-        if len(frame):
-            self._brought[table.name].append(self._store.put_frame(frame, table))
+    def plan(self, batch_id: str) -> Bag:
+        """What the tasks that check the batch need to know; the catalogue, where there is one, is settled here."""
+        document = {**self.facts, "batch_id": batch_id, "chunks": self._chunks}
+        self._spool.write_json(checking.PLAN, document)
+        bag = {"batch_id": batch_id, "spool": self._spool.name, "as_of": document["as_of"], "repeated": False}
+        for number in self._chunks.get(schema.ITEMS.name, ()):
+            checking.judge(self._settings, bag, schema.ITEMS, number)
+        events = self._chunks.get(schema.EVENTS.name, [])
+        return {**bag, "chunks": events, "rows": self._taken.get(schema.EVENTS.name, 0)}
 
 
-def _history(store: Store) -> dict[str, Any]:
-    """What was taken in so far: batches by id, the last one's id, watermarks by query, whether items are adopted."""
-    head = store.head(HEAD)
-    return store.read_json(head) if head else {"batches": {}, "watermarks": {}, "last": None, "adopted": True}
+def _take_query(
+    reading: Reading, history: History, columns: ColumnMapping, dsn: str, query: str, watermark: str | None
+) -> bool:
+    """Take the rows of a query, from the last watermark on; False where there are none."""
+    from tasks.sources import read_query
 
-
-def _counts(verdict: Verdict) -> dict[str, Any]:
-    """Rows in, accepted, quarantined and repeated, and rows by rule that was broken."""
-    rows, ledger = asdict(verdict.rows), verdict.ledger
-    rule, failed = schema.LEDGER["rule"].name, schema.LEDGER["rows_failed"].name
-    broken = ledger[(ledger[failed] > 0) & (ledger[rule] != "rows")]
-    return {"rows": rows, "rules": {str(r): int(n) for r, n in zip(broken[rule], broken[failed], strict=True)}}
+    series, settings = f"{query}|{watermark}", Settings()
+    reader = read_query(
+        dsn, query, columns, schema.EVENTS, chunk_rows=settings.chunk_rows,
+        watermark=watermark, since=history["watermarks"].get(series),
+    )  # fmt: skip
+    taken = reading.take(schema.EVENTS, reader)
+    if watermark:
+        reading.facts["watermarks"] = {series: reader.watermark}
+    return taken > 0

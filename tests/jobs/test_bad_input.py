@@ -20,7 +20,7 @@ import pytest
 
 from tasks import __main__, jobs, schema
 from tasks.errors import SettingsError
-from tasks.jobs import intake
+from tasks.jobs.history import HEAD
 from tasks.jobs.workspace import open_store, parse_as_of, refs_of
 from tasks.settings import Settings
 from tasks.store import Ref, Store
@@ -60,7 +60,7 @@ def store() -> Store:
 
 
 def head() -> Ref | None:
-    return store().head(intake.HEAD)
+    return store().head(HEAD)
 
 
 def left_aside() -> list[Path]:
@@ -160,7 +160,7 @@ def test_a_bad_command_is_told_what_to_do(
     said = refused(capsys, monkeypatch, *command)
     assert reason in said
     assert "hidden" not in said
-    assert here.head(intake.HEAD) == before
+    assert here.head(HEAD) == before
 
 
 def test_a_time_beyond_the_calendar_is_no_time() -> None:
@@ -248,7 +248,7 @@ def test_a_second_batch_waits_for_the_first(home: Path) -> None:
     waiting = threading.Thread(
         target=lambda: taken.append(jobs.ingest(events=[str(home / "batch.csv")], as_of="2026-02-01"))
     )
-    with store().lock(intake.HEAD):
+    with store().lock(HEAD):
         waiting.start()
         waiting.join(0.3)
         assert waiting.is_alive()

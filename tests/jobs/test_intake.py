@@ -8,6 +8,7 @@ import pytest
 from tasks import jobs, schema
 from tasks.errors import ArtifactError, BatchRefused, SourceError
 from tasks.jobs import intake
+from tasks.jobs.history import HEAD
 from tasks.jobs.workspace import open_store, refs_of
 from tasks.settings import Settings
 from tasks.store import Store
@@ -65,11 +66,11 @@ def test_good_rows_are_accepted_and_bad_ones_quarantined(home: Path) -> None:
 
 def test_the_same_batch_again_is_a_no_op_that_says_so(home: Path) -> None:
     first = take(home, EVENT)
-    head = store().head(intake.HEAD)
+    head = store().head(HEAD)
     again = take(home, EVENT)
     assert (first["repeated"], again["repeated"]) == (False, True)
     assert again["refs"] == first["refs"]
-    assert store().head(intake.HEAD) == head
+    assert store().head(HEAD) == head
 
 
 def test_a_second_batch_adds_to_the_history_and_counts_repeats(home: Path) -> None:
@@ -83,32 +84,32 @@ def test_a_second_batch_adds_to_the_history_and_counts_repeats(home: Path) -> No
 
 def test_a_batch_that_is_mostly_bad_is_refused_whole(home: Path) -> None:
     take(home, EVENT)
-    before = store().head(intake.HEAD)
+    before = store().head(HEAD)
     with pytest.raises(BatchRefused, match="more than 20%"):
         take(home, EVENT | {"event_id": "e2"}, EVENT | {"event_id": "e3", "kind": "dance"}, name="bad")
-    assert store().head(intake.HEAD) == before
+    assert store().head(HEAD) == before
 
 
 def test_an_empty_batch_and_a_missing_file_change_nothing(home: Path) -> None:
     take(home, EVENT)
-    before = store().head(intake.HEAD)
+    before = store().head(HEAD)
     with pytest.raises(SourceError, match="no-such-file"):
         jobs.ingest(events=[str(home / "no-such-file.csv")], as_of=AS_OF)
     with pytest.raises((BatchRefused, SourceError), match="empty"):
         take(home, name="empty")
     with pytest.raises(SourceError, match="nothing to take in"):
         jobs.ingest(as_of=AS_OF)
-    assert store().head(intake.HEAD) == before
+    assert store().head(HEAD) == before
 
 
 def test_a_batch_that_stops_half_way_leaves_the_history_as_it_was(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     take(home, EVENT)
-    before = store().head(intake.HEAD)
+    before = store().head(HEAD)
     with monkeypatch.context() as patched:
         patched.setattr(Store, "move_head", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(OSError, match="No space"):
             take(home, EVENT | {"event_id": "e2"}, name="more")
-    assert store().head(intake.HEAD) == before
+    assert store().head(HEAD) == before
     assert accepted(take(home, EVENT | {"event_id": "e2"}, name="more")) == ["e1", "e2"]
 
 
