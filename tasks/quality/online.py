@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from tasks.quality.chunk import read
 from tasks.quality.judge import measured
 from tasks.quality.measures import Reading, outside
 from tasks.quality.records import COLUMN, OFFSET, REASON, RULE, SEVERITY, failures
-from tasks.quality.rules import rules_for
+from tasks.quality.rules import Rule, rules_for
 from tasks.quality.seen import Hashes, hashes
 
 
@@ -51,7 +52,7 @@ class OnlineCheck:
         """Judge a chunk as `tasks.sources` gives it; raises `BatchRefused` where its columns or types are wrong."""
         chunk = read(frame, self._table)
         reading = Reading(chunk, as_of, self._known_items)
-        broken = {r.key: np.flatnonzero(outside(measured(r, reading), r.minimum, r.maximum)) for r in self._rules}
+        broken = {r.key: np.flatnonzero(outside(_measured(r, reading), r.minimum, r.maximum)) for r in self._rules}
         lines = failures(self._rules, broken, chunk.problems)
         lines = lines[lines[SEVERITY] != "info"]
         faults: dict[int, tuple[Fault, ...]] = {}
@@ -60,6 +61,13 @@ class OnlineCheck:
         sound = np.ones(len(chunk), bool)
         sound[list(faults)] = False
         return Judged(chunk.accepted(sound, batch_id), faults)
+
+
+def _measured(rule: Rule, reading: Reading) -> NDArray[Any]:
+    """The measurement of `rule`; where the source reported nothing there is nothing to be silent about."""
+    if rule.measure and not len(reading.chunk.problems):
+        return rule.measure(reading)
+    return measured(rule, reading)
 
 
 class Known:

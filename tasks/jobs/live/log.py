@@ -39,8 +39,11 @@ BATCH = "pushed"
 """`batch_id` of an event that no batch has brought yet."""
 LOCK_SECONDS = 10
 """How long a push waits for another of the same user."""
-_TAKE = sa.text("SELECT set_config('lock_timeout', :wait, false), pg_advisory_lock(:key)")
-_LET_GO = sa.text("SELECT pg_advisory_unlock(:key), set_config('lock_timeout', '0', false)")
+_TAKE = sa.text(
+    "SELECT set_config('lock_timeout', :wait, false), count(pg_advisory_lock(key))"
+    " FROM unnest(CAST(:keys AS bigint[])) AS key"
+)
+_LET_GO = sa.text("SELECT pg_advisory_unlock_all(), set_config('lock_timeout', '0', false)")
 _LOCKS = int.from_bytes(b"Push")
 _ID, _USER, _TIME = schema.EVENTS["event_id"].name, schema.USER_ID.name, schema.EVENTS["event_time"].name
 _HASH, _TEXT = schema.TEXT_HASH.name, schema.EVENTS["text"].name
@@ -66,18 +69,19 @@ def create(engine: sa.Engine) -> None:
 
 
 @contextmanager
-def alone(engine: sa.Engine, user: str) -> Iterator[sa.Connection]:
-    """Be the only one to push for `user`, in any process; gives a connection on which each statement is committed.
+def alone(engine: sa.Engine, users: Sequence[str]) -> Iterator[sa.Connection]:
+    """Be the only one, in any process, to write for `users`; gives a connection that commits each statement.
 
-    Users are told apart by 64 bits of a hash: two who share one only wait for each other. A process that dies lets go.
+    Users are told apart by 64 bits of a hash: two who share one only wait for each other. All take their locks in one
+    order, so nobody waits in a circle, and a process that dies lets go of its own.
     """
-    key = int.from_bytes(hashlib.blake2b(user.encode(), digest_size=8).digest(), signed=True)
+    keys = sorted({int.from_bytes(hashlib.blake2b(u.encode(), digest_size=8).digest(), signed=True) for u in users})
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(_TAKE, {"key": key, "wait": f"{LOCK_SECONDS}s"})
         try:
+            connection.execute(_TAKE, {"keys": keys, "wait": f"{LOCK_SECONDS}s"})
             yield connection
         finally:
-            connection.execute(_LET_GO, {"key": key})
+            connection.execute(_LET_GO)
 
 
 def append(
@@ -158,10 +162,9 @@ def frame_of(contents: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 def _content(event: Mapping[str, Any]) -> dict[str, Any]:
     """What makes up the event, as JSON values."""
-    values = {name: event[name] for name in CONTENT}
-    plain = {name: None if pd.isna(value) else value for name, value in values.items()}
+    plain = {name: None if pd.isna(event[name]) else event[name] for name in CONTENT}
     rating = plain["rating"]
-    return {**plain, "rating": None if rating is None else float(rating), _TIME: plain[_TIME].isoformat()}
+    return {**plain, "rating": None if rating is None else float(rating), _TIME: event[_TIME].isoformat()}
 
 
 def _comparable(content: Mapping[str, Any] | None) -> dict[str, Any]:

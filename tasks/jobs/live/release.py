@@ -93,7 +93,7 @@ class LiveRelease:
         It steps on from where the release left each; one whose new event is older than what was read then is read
         anew from the beginning, because the state depends on the order.
         """
-        stepped = self.sequence.step(people.state, self._histories(events, people.users, vectors))
+        stepped: State = self.sequence.step(people.state, self._histories(events, people.users, vectors))
         first = events.groupby(_USER)[_TIME].min().reindex(people.users)
         latest = pd.to_datetime(people.long.latest, unit="us", utc=True)
         late = np.flatnonzero((first < latest).to_numpy())

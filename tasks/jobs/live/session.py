@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
@@ -94,6 +94,9 @@ class Live:
 
     def open(self, manifest: Manifest) -> LiveRelease:
         """Any release, with the encoder of the one that is open."""
+        from tasks.releases.stores import refresh
+
+        refresh(self.features)  # its views may be younger than the copy of the registry
         encoder = self._release.encoder if self._release else None
         return open_release(self.artifacts, self.settings, manifest, encoder)
 
@@ -116,7 +119,7 @@ class Live:
             with timed(parts, "encode"):
                 text = row[schema.EVENTS["text"].name]
                 vector = release.encoder.encode([text])[0] if isinstance(text, str) else None
-            with log.alone(self.engine, row[_USER]) as connection:
+            with log.alone(self.engine, [row[_USER]]) as connection:
                 with timed(parts, "log"):
                     space = release.encoder.fingerprint
                     outcome = "repeated" if seen else log.append(connection, row, space, vector)
@@ -144,6 +147,17 @@ class Live:
                 return release.name, tuple(shown[0]) if shown else ()
             release = live
         raise ReleaseError(f"{TURNS} releases went live while one event was written; push it again")
+
+    def write_users(self, connection: sa.Connection, release: LiveRelease, users: Sequence[str]) -> int:
+        """Write rows of those of `users` who have events that `release` was computed without; gives how many.
+
+        Within `log.alone`; `release` need not be live.
+        """
+        logged = release.pending(log.of_users(connection, users, release.encoder.fingerprint))
+        moved = sorted(logged.events[_USER].unique())
+        if moved:
+            self.write(release, release.rows(moved, logged))
+        return len(moved)
 
     def write(self, release: LiveRelease, frames: Frames) -> None:
         """Write rows of some users online, into the views of `release`."""
