@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -16,11 +18,15 @@ from tasks.store import Ref
 if TYPE_CHECKING:
     from feast import FeatureStore
 
+    from tasks.releases.ledger import Release
     from tasks.releases.manifest import Manifest
+    from tasks.releases.vectors import Space
 
 MANIFEST = "manifest"
 SAMPLE = 200
 """Keys of each view that are read back and compared before a release goes live."""
+SPACES: tuple[Space, ...] = ("items", "users")
+"""What can be searched by similarity."""
 
 
 def open_features(settings: Settings) -> FeatureStore:
@@ -46,7 +52,7 @@ def prepare_release(received: Mapping[str, Any]) -> Bag:
 
     Gives `release`, `shards` and a reference to the manifest. Nobody reads the release yet.
     """
-    from tasks.releases import manifest, offline, publishing
+    from tasks.releases import manifest, offline, publishing, vectors
 
     settings = Settings()
     store, refs, as_of = open_store(settings), refs_of(received), parse_as_of(received["as_of"])
@@ -60,6 +66,9 @@ def prepare_release(received: Mapping[str, Any]) -> Bag:
             )
             for table in schema.SERVED
         }
+        indexes: dict[str, dict[str, Any]] = {
+            space: asdict(vectors.build(settings.home, name, space, seed=settings.seed)) for space in SPACES
+        }
         built = manifest.Manifest(
             name=name,
             as_of=as_of,
@@ -69,7 +78,8 @@ def prepare_release(received: Mapping[str, Any]) -> Bag:
             encoder=str(store.meta(refs[schema.TEXT_VECTORS.name]).facts.get("encoder", "")),
             card=store.read_json(refs["evaluation_card"]),
             schema=manifest.schema_digest(),
-            code=CODE,
+            code=f"{version('penchant')}+{CODE}",
+            indexes=indexes,
         )
         publishing.apply_views(features, built)
     kept = store.put_json(MANIFEST, built.to_json(), parents=refs.values())
@@ -132,11 +142,19 @@ def flip_release(prepared: Mapping[str, Any]) -> Bag:
 
 
 def retire_releases(prepared: Mapping[str, Any]) -> Bag:
-    """Remove releases beyond `PENCHANT_KEEP_RELEASES`; the live one is never among them."""
-    from tasks.releases import publishing
+    """Keep the history of what went live, then remove releases beyond `PENCHANT_KEEP_RELEASES`.
+
+    Neither the live release nor a pinned one is ever removed. Gives the names of those removed, and of those whose
+    features training can use from now on.
+    """
+    from tasks.releases import history, pins, publishing
 
     settings = Settings()
-    return {"removed": publishing.retire(open_features(settings), settings.keep_releases)}
+    features = open_features(settings)
+    with publishing.publishing(features, "retire"):
+        kept = history.catch_up(features, keep_days=settings.keep_history_days)
+        pinned = [pin.release for pin in pins.pins(features)]
+        return {"removed": publishing.retire(features, settings.keep_releases, pinned=pinned), "kept": kept}
 
 
 def roll_back(name: str) -> Bag:
@@ -147,16 +165,76 @@ def roll_back(name: str) -> Bag:
     return {"live": name}
 
 
+def pin(name: str) -> Bag:
+    """Keep a release from being retired, whatever its age."""
+    from tasks.releases import pins
+
+    pins.pin(open_features(Settings()), name)
+    return {"pinned": name}
+
+
+def unpin(name: str) -> Bag:
+    """Let a pinned release be retired in its turn."""
+    from tasks.releases import pins
+
+    pins.unpin(open_features(Settings()), name)
+    return {"unpinned": name}
+
+
 def list_releases() -> Bag:
     """Every release that can be switched to, newest first."""
-    from tasks.releases import publishing
+    from tasks.releases import pins, publishing
 
+    features = open_features(Settings())
+    pinned = {pin.release for pin in pins.pins(features)}
     rows = [
-        {"name": r.name, "as_of": pd.Timestamp(r.manifest.as_of).isoformat(), "live": r.live}
-        for r in publishing.releases(open_features(Settings()))
+        {
+            "name": r.name,
+            "as_of": pd.Timestamp(r.manifest.as_of).isoformat(),
+            "live": r.live,
+            "pinned": r.name in pinned,
+        }
+        for r in publishing.releases(features)
         if r.retired_at is None
     ]
     return {"releases": rows}
+
+
+def describe(name: str) -> Bag:
+    """All that is recorded of a release, retired or not: its manifest, its times, its switches and its pin."""
+    from tasks.releases import pins, publishing
+
+    features = open_features(Settings())
+    release = _known(publishing.releases(features), name)
+    times = {"staged": release.staged_at, "verified": release.verified_at, "retired": release.retired_at}
+    return {
+        "manifest": release.manifest.to_json(),
+        "times": {what: at.isoformat() if at else None for what, at in times.items()},
+        "live": release.live,
+        "pinned": any(pin.release == name for pin in pins.pins(features)),
+        "switches": [s for s in switches()["switches"] if name in (s["release"], s["previous"])],
+    }
+
+
+def switches() -> Bag:
+    """Every change of the live release, newest first: to what, from what, how, by whom, when."""
+    from tasks.releases import publishing
+
+    found = publishing.history(open_features(Settings()))
+    return {"switches": [{**asdict(switch), "at": switch.at.isoformat()} for switch in found]}
+
+
+def switch_lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """The switches as text."""
+    for row in result["switches"]:
+        yield f"{row['at'][:19]}  {row['action']:>9}  {row['previous'] or '–'} → {row['release']}  by {row['by']}"
+
+
+def _known(releases: list[Release], name: str) -> Release:
+    found = next((release for release in releases if release.name == name), None)
+    if found is None:
+        raise ReleaseError(f"there is no release {name!r}; there are {', '.join(r.name for r in releases) or 'none'}")
+    return found
 
 
 def _parents(features: FeatureStore, name: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import pandas as pd
-from feast import FeatureStore, FeatureView
+from feast import FeatureStore, FeatureView, FileSource
 from feast.errors import FeatureViewNotFoundException
 
 from feature_repo import features
@@ -103,5 +103,6 @@ def _first_live(known: Sequence[Release], switches: Sequence[Switch]) -> list[tu
 
 def _alike(one: FeatureView, other: FeatureView) -> bool:
     """Whether two views have the same fields over the same files."""
-    fields = ({field.name: str(field.dtype) for field in view.schema} for view in (one, other))
-    return next(fields) == next(fields) and one.batch_source.path == other.batch_source.path
+    paths = [view.batch_source.path if isinstance(view.batch_source, FileSource) else None for view in (one, other)]
+    fields = [{field.name: str(field.dtype) for field in view.schema} for view in (one, other)]
+    return paths[0] == paths[1] and fields[0] == fields[1]

@@ -4,7 +4,7 @@
 served before it; a key that it no longer has gets a row of nulls. The row in force at a time is a key's last one up to
 that time. Columns beside the table's own: `known_at` (equal to `as_of`, but a feature, so that a training set shows how
 old its values are and can be checked), `published_at` (settles which of two releases of the same `as_of` counts: the
-one that went live last) and `digest` (of the features; 0 in a row of nulls).
+one that went live last) and `row_digest` (empty in a row of nulls).
 """
 
 # Column names in the SQL below come from tasks.schema and file names from here; all values are parameters.
@@ -24,7 +24,7 @@ from tasks import schema
 from tasks.columns import Table
 from tasks.errors import LeakError, ReleaseError, StoreUnavailable
 from tasks.releases.manifest import Manifest
-from tasks.releases.offline import ROW_GROUP, offline_path
+from tasks.releases.offline import DIGEST, ROW_GROUP, offline_path
 
 MEMORY = "400MB"
 """Most that DuckDB may hold; it goes on on disk beyond that."""
@@ -52,7 +52,7 @@ def trim(home: Path, table: Table, before: datetime) -> None:
         return
     key = table.key[0]
     with _database(folder_of(home, table)) as run:
-        _copy(run, old[-1], f"{_last(key, old)} WHERE digest <> 0")
+        _copy(run, old[-1], f"{_last(key, old)} WHERE {DIGEST} <> {_NONE}")
     for path in old[:-1]:
         path.unlink()
 
@@ -104,14 +104,13 @@ def _keep(home: Path, manifest: Manifest, table: Table, published_at: datetime) 
         if count := run.execute(strange).fetchall()[0][0]:
             raise LeakError(f"release {manifest.name}, {table.name}: {count} rows are of another time than the release")
         run.execute(f"CREATE TEMP TABLE last AS {_digests(key, before) if before else _NOTHING}")
-        served = f"SELECT *, hash({', '.join(names[:-1])}) AS digest FROM {_read([rows])}"
         stamps = "moment.as_of, moment.as_of AS known_at, moment.published_at"
         aside = _copy(run, target, f"""
-            SELECT s."{key}", {stamps}, {", ".join(names)}, s.digest FROM ({served}) s CROSS JOIN moment
-              LEFT JOIN last ON last.key = s."{key}" WHERE last.digest IS DISTINCT FROM s.digest
+            SELECT s."{key}", {stamps}, {", ".join(names)}, s.{DIGEST} FROM {_read([rows])} s CROSS JOIN moment
+              LEFT JOIN last ON last.key = s."{key}" WHERE last.digest IS DISTINCT FROM s.{DIGEST}
             UNION ALL
-            SELECT last.key, {stamps}, {_nulls(names)}, 0 FROM last CROSS JOIN moment
-              WHERE last.digest <> 0 AND last.key NOT IN (SELECT "{key}" FROM {_read([rows])})
+            SELECT last.key, {stamps}, {_nulls(names)}, {_NONE} FROM last CROSS JOIN moment
+              WHERE last.digest <> {_NONE} AND last.key NOT IN (SELECT "{key}" FROM {_read([rows])})
         """, move=False)  # fmt: skip
         if after:
             _go_on(run, table, aside, before, after)
@@ -133,17 +132,19 @@ def _go_on(
         SELECT * REPLACE ($1::TIMESTAMPTZ AS as_of, $1::TIMESTAMPTZ AS known_at) FROM ({were})
           WHERE "{key}" IN ({changed})
         UNION ALL
-        SELECT "{key}", {stamps}, published_at, {_nulls(_names(table))}, 0 FROM {_read([added])}
+        SELECT "{key}", {stamps}, published_at, {_nulls(_names(table))}, {_NONE} FROM {_read([added])}
           WHERE "{key}" IN ({changed}) AND "{key}" NOT IN (SELECT "{key}" FROM ({were}))
     """, [upcoming])  # fmt: skip
 
 
-_NOTHING = "SELECT NULL::VARCHAR AS key, NULL::UBIGINT AS digest WHERE false"
+_NONE = "''::BLOB"
+"""Digest of a row of nulls."""
+_NOTHING = "SELECT NULL::VARCHAR AS key, NULL::BLOB AS digest WHERE false"
 
 
 def _digests(key: str, paths: Sequence[Path]) -> str:
     """The digest in force after `paths`, by key; only the narrow columns are read."""
-    return f'SELECT "{key}" AS key, arg_max(digest, (as_of, published_at)) AS digest FROM {_read(paths)} GROUP BY 1'
+    return f'SELECT "{key}" AS key, arg_max({DIGEST}, (as_of, published_at)) AS digest FROM {_read(paths)} GROUP BY 1'
 
 
 def _last(key: str, paths: Sequence[Path]) -> str:

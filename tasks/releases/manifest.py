@@ -42,6 +42,9 @@ class Manifest:
     """Evaluation card."""
     schema: str = ""
     code: str = ""
+    """Version of the package and of its computation."""
+    indexes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """By searched space: encoder, rows, kind, measured recall and digests of its index."""
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain JSON values."""
@@ -51,7 +54,7 @@ class Manifest:
     def from_json(cls, value: Mapping[str, Any]) -> Manifest:
         """The manifest that `to_json` wrote; raises `ReleaseError` where it is of another make."""
         try:
-            known = {name: value[name] for name in cls.__dataclass_fields__}
+            known = {name: value[name] for name in cls.__dataclass_fields__ if name in value or name != "indexes"}
             known["as_of"] = datetime.fromisoformat(value["as_of"])
             known["blocks"] = {table: Block(**block) for table, block in value["blocks"].items()}
             known["parents"] = tuple(value["parents"])

@@ -79,6 +79,8 @@ class Index:
 
     def like(self, key: str, k: int = NEIGHBOURS) -> list[Neighbour] | None:
         """The `k` nearest to the item or user called `key`, itself left out, nearest first; None where unknown."""
+        if not 1 <= k <= MOST:
+            raise RequestError(f"k is from 1 to {MOST}")
         place = self._places.get(key)
         if place is None:
             return None
