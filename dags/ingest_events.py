@@ -1,60 +1,78 @@
 """# Take in one batch of events and items
 
-Checks every row, keeps the good ones, puts the others in quarantine with rule and reason, and publishes
-`accepted_events` and `accepted_items`. A batch that was taken in before changes nothing and starts nothing.
+Reads the batch, checks its chunks side by side, settles them in order, and keeps it: good rows are published as
+`accepted_events` and `accepted_items`, the others go to quarantine with rule and reason. A batch that a check stops
+waits for a person to accept it, with a reason, or to refuse it. One that was taken in before starts nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import Param, dag, task
+from airflow.sdk import Param, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
+from pipeline_alerts import tell_batch
 from pipeline_assets import ACCEPTED_EVENTS, ACCEPTED_ITEMS, Bag, publish
 from pipeline_connections import libpq_uri
-from pipeline_policy import PIPELINE
+from pipeline_forms import BATCH
+from pipeline_override import OverrideOperator
+from pipeline_policy import JUDGED
+
+AGAIN = Param(False, type="boolean", title="Go on", description="Start the pipeline even for a known batch.")
+PARAMS = {**BATCH, "again": AGAIN}
 
 
-def _optional(title: str, description: str, **schema: Any) -> Param:
-    return Param(None, type=["null", "string"], title=title, description=description, **schema)
-
-
-def _paths(title: str, description: str) -> Param:
-    return Param(None, type=["null", "array"], items={"type": "string"}, title=title, description=description)
-
-
-PARAMS = {
-    "events": _paths("Event files", "CSV, JSON lines or Parquet, gzipped or not; one path a line."),
-    "items": _paths("Item files", "The catalogue, in the same formats. May be left out once items are known."),
-    "mapping": _optional("Mapping file", "YAML that names your columns; not needed for Penchant's own names."),
-    "source": _optional("Source name", "A name for where the rows come from; shown in the quarantine."),
-    "as_of": _optional("As of", "End of the data interval; empty: when the run was asked for.", format="date-time"),
-    "connection": _optional("PostgreSQL connection", "Id of an Airflow connection to read events from.", section="SQL"),
-    "query": _optional("Query or table", "A table name or SELECT that yields the events.", section="SQL"),
-    "watermark": _optional("Watermark column", "Growing column: only rows beyond the last batch.", section="SQL"),
-    "again": Param(False, type="boolean", title="Go on", description="Start the pipeline even for a known batch."),
-}
-
-
-@dag(schedule=None, params=PARAMS, doc_md=__doc__, **PIPELINE)
+@dag(schedule=None, params=PARAMS, doc_md=__doc__, **JUDGED)
 def ingest_events() -> None:
-    """One task: check a batch and publish what was accepted."""
+    """Read, check in chunks, settle, ask where the batch is stopped, keep."""
 
-    @task(outlets=[ACCEPTED_EVENTS, ACCEPTED_ITEMS])
-    def check_batch(params: dict[str, Any], ti: Any, dag_run: Any) -> Bag:
+    @task
+    def read_batch(params: dict[str, Any], dag_run: Any) -> Bag:
         from tasks import jobs
 
         form = {name: params[name] for name in ("mapping", "source", "query", "watermark")}
         form |= {name: params[name] or [] for name in ("events", "items")}
         as_of = params["as_of"] or dag_run.run_after.isoformat()
-        outcome = jobs.ingest(**form, as_of=as_of, dsn=libpq_uri(params["connection"]))
-        # A second try may find its own batch: then the first one died before it could publish.
-        if outcome["repeated"] and ti.try_number == 1 and not params["again"]:
-            raise AirflowSkipException(f"batch {outcome['batch_id']} was taken in before; nothing was changed")
-        yield from publish(outcome, ACCEPTED_EVENTS, ACCEPTED_ITEMS)
-        return outcome
+        plan = jobs.read_batch(**form, as_of=as_of, dsn=libpq_uri(params["connection"]))
+        if plan["repeated"] and not params["again"]:
+            raise AirflowSkipException(f"batch {plan['batch_id']} was taken in before; nothing was changed")
+        return plan
 
-    check_batch()
+    @task
+    def chunks(plan: Bag) -> list[int]:
+        return plan["chunks"]
+
+    @task(map_index_template="chunk {{ task.op_kwargs['chunk'] }}")
+    def check_chunk(plan: Bag, chunk: int) -> Bag:
+        from tasks import jobs
+
+        return jobs.check_chunk(plan, chunk)
+
+    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    def settle_batch(plan: Bag, **context: Any) -> Bag:
+        from tasks import jobs
+
+        return tell_batch(jobs.settle_batch(plan), context, when_stopped=True)
+
+    @task.branch
+    def decide(settled: Bag) -> str:
+        return "ask" if settled["stopped"] else "keep_batch"
+
+    @task(outlets=[ACCEPTED_EVENTS, ACCEPTED_ITEMS], trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+    def keep_batch(plan: Bag, answer: dict[str, Any] | None, **context: Any) -> Bag:
+        from tasks import jobs
+
+        if answer and not answer["accepted"]:
+            jobs.discard_batch(plan, by=answer["by"], why=answer["why"])
+        kept = jobs.keep_batch(plan, override=answer)
+        yield from publish(tell_batch(kept, context), ACCEPTED_EVENTS, ACCEPTED_ITEMS)
+        return kept
+
+    plan = read_batch()
+    settled = settle_batch(plan)
+    check_chunk.partial(plan=plan).expand(chunk=chunks(plan)) >> settled
+    ask = OverrideOperator(task_id="ask", batch=settled)
+    decide(settled) >> [ask, keep_batch(plan, ask.output)]
 
 
 ingest_events()

@@ -48,6 +48,17 @@ def run_succeeded(context: Context) -> None:
     alerting.report(dag, "ok", source=_source(context), targets=connected(), **where)
 
 
+def tell_batch(batch: dict[str, Any], context: Context, *, when_stopped: bool = False) -> dict[str, Any]:
+    """Tell what became of a batch, and give it back; only where it is stopped, if `when_stopped`."""
+    from tasks.jobs import alerting
+
+    if batch.get("stopped") or not when_stopped:
+        ti = context["ti"]
+        where = {"run": ti.run_id, "run_url": run_url(ti.dag_id, ti.run_id)}
+        alerting.report_batch(ti.dag_id, batch, source=_source(context), targets=connected(), **where)
+    return batch
+
+
 def run_late(context: Context) -> None:
     """A run has not ended by its deadline; Airflow gives the run and the deadline as plain JSON values."""
     from tasks.jobs import alerting

@@ -4,7 +4,7 @@ A job takes and gives a *bag*: JSON values with `refs` (name → exact artifact)
 the jobs, so that naming a job loads no heavy library.
 """
 
-from tasks.jobs.intake import ingest
+from tasks.jobs.intake import check_chunk, discard_batch, ingest, keep_batch, read_batch, settle_batch
 from tasks.jobs.publication import (
     check_gate,
     flip_release,
@@ -22,23 +22,30 @@ from tasks.jobs.refresh import (
     refresh_topics,
     train_sequence,
 )
+from tasks.jobs.replay import replay
 from tasks.jobs.scores import backtest, score
 
 __all__ = [
     "assemble_interests",
     "backtest",
+    "check_chunk",
     "check_gate",
+    "discard_batch",
     "encode_shard",
     "flip_release",
     "ingest",
     "join_vectors",
+    "keep_batch",
     "materialize_shard",
     "plan_refresh",
     "prepare_release",
+    "read_batch",
     "refresh_topics",
+    "replay",
     "retire_releases",
     "roll_back",
     "score",
+    "settle_batch",
     "train_sequence",
     "verify_release",
 ]

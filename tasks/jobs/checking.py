@@ -77,15 +77,24 @@ def judge(settings: Settings, plan: Mapping[str, Any], table: Table, number: int
 
 
 def settle(settings: Settings, plan: Mapping[str, Any]) -> Bag:
-    """Settle every judged chunk against the history as it is now, and write aside what the batch brings."""
+    """Settle every judged chunk against the history as it is now, and write aside what the batch brings.
+
+    Gives counts by table, how many `users` wrote rows that do not pass, and `stopped`: why, or nothing.
+    """
     batch = Batch(settings, plan)
     settled = _Settling(batch).run()
     batch.spool.write_json(SETTLED, settled)
-    return {key: settled[key] for key in ("batch_id", "counts", "stopped", "users_affected", "source")}
+    return {key: settled[key] for key in ("batch_id", "counts", "stopped", "users", "source")}
 
 
 def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str] | None) -> Bag:
-    """Move the head `intake` to a history with this batch in it; settle again where another batch came first."""
+    """Move the head `intake` to a history with this batch in it; settle again where another batch came first.
+
+    A batch that is in the history already is given as it stands there: whoever kept it died before he could say so.
+    """
+    batch_id, history = str(plan["batch_id"]), read_history(open_store(settings))
+    if batch_id in history["batches"]:
+        return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True}
     batch = Batch(settings, plan)
     with batch.store.lock(HEAD):
         settled = batch.spool.read_json(SETTLED)
@@ -131,7 +140,7 @@ class _Settling:
             "counts": self._counts,
             "reports": self._reports,
             "stopped": "; ".join(self._stopped),
-            "users_affected": len(self._affected),
+            "users": len(self._affected),
             "nothing_new": bool(self._batch.document.get("watermarks") and self._history["last"] and not fresh),
         }
 
@@ -205,7 +214,7 @@ def _keep(batch: Batch, history: History, settled: Mapping[str, Any], override: 
         "adopted": batch.adopts(history),
     }
     store.move_head(HEAD, store.put_json(HEAD, document))
-    return {**result, "batch_id": batch.id, "repeated": False, "users_affected": settled["users_affected"]}
+    return {**result, "batch_id": batch.id, "repeated": False, "users": settled["users"]}
 
 
 def _known(batch: Batch) -> set[str] | None:

@@ -116,6 +116,8 @@ def settle_batch(plan: Mapping[str, Any]) -> Bag:
     Nothing of the history changes. Raises `ConservationError` where a row got lost or doubled, and `SourceError`
     where the batch is empty.
     """
+    if plan["repeated"]:
+        return {**plan, "stopped": ""}
     return checking.settle(Settings(), plan)
 
 
@@ -128,9 +130,13 @@ def keep_batch(plan: Mapping[str, Any], *, override: Mapping[str, str] | None = 
     return checking.keep(Settings(), plan, override)
 
 
-def discard_batch(plan: Mapping[str, Any]) -> None:
-    """Give up a batch: its raw rows are removed, and the history is as it was."""
+def discard_batch(plan: Mapping[str, Any], *, by: str, why: str) -> None:
+    """Give up a stopped batch: its raw rows are removed, and the history is as it was.
+
+    Raises `BatchRefused` that says who (`by`) refused it and `why`; that is how a run learns of it.
+    """
     Spool(Settings().home, plan["spool"]).remove()
+    raise BatchRefused(f"batch {plan['batch_id']} was refused by {by} ({why or 'no reason given'}); nothing was changed")
 
 
 def repeated(history: History, batch_id: str) -> Bag:

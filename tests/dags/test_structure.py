@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 ORDER: dict[str, dict[str, set[str]]] = {
-    "ingest_events": {"check_batch": set()},
+    "ingest_events": {
+        "read_batch": set(),
+        "chunks": {"read_batch"},
+        "check_chunk": {"read_batch", "chunks"},
+        "settle_batch": {"read_batch", "check_chunk"},
+        "decide": {"settle_batch"},
+        "ask": {"settle_batch", "decide"},
+        "keep_batch": {"read_batch", "ask", "decide"},
+    },
+    "replay_quarantine": {"replay": set()},
     "refresh_interests": {
         "plan": set(),
         "shards": {"plan"},
@@ -32,6 +41,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
 }
 STARTED_BY = {
     "ingest_events": None,
+    "replay_quarantine": None,
     "refresh_interests": "accepted_events",
     "score_hybrid": "user_interests",
     "publish_release": "recommendations",
@@ -39,7 +49,8 @@ STARTED_BY = {
     "watch_batches": None,
 }
 OUTLETS = {
-    ("ingest_events", "check_batch"): {"accepted_events", "accepted_items"},
+    ("ingest_events", "keep_batch"): {"accepted_events", "accepted_items"},
+    ("replay_quarantine", "replay"): {"accepted_events", "accepted_items"},
     ("refresh_interests", "assemble_interests"): {"user_interests"},
     ("score_hybrid", "score"): {"recommendations"},
     ("publish_release", "flip"): {"live_release"},
@@ -78,10 +89,14 @@ def test_neural_tasks_and_no_others_take_the_gpu_lane(dag_bag: Any) -> None:
 
 
 def test_shards_are_mapped_and_named(dag_bag: Any) -> None:
-    for name, task_id in (("refresh_interests", "encode_shard"), ("publish_release", "materialize_shard")):
+    for name, task_id, piece in (
+        ("ingest_events", "check_chunk", "chunk"),
+        ("refresh_interests", "encode_shard", "shard"),
+        ("publish_release", "materialize_shard", "shard"),
+    ):
         task = dag_bag.dags[name].get_task(task_id)
         assert task.is_mapped
-        assert "shard" in task.partial_kwargs["map_index_template"]
+        assert piece in task.partial_kwargs["map_index_template"]
 
 
 @pytest.mark.parametrize("name", ORDER)
@@ -99,7 +114,7 @@ def test_one_run_at_a_time_and_wrong_data_is_not_retried(dag_bag: Any, name: str
 
 
 def test_the_form_accepts_its_own_defaults_and_says_what_it_wants(dag_bag: Any) -> None:
-    for name in ("ingest_events", "publish_release"):
+    for name in ("ingest_events", "replay_quarantine", "publish_release"):
         dag = dag_bag.dags[name]
         dag.params.validate()
         for key, param in dag.params.items():
