@@ -88,6 +88,15 @@ class Settings(BaseSettings):
         24, gt=0, description="hours that a stopped batch waits for a person's answer; then it is refused"
     )
 
+    keep_reports: int = Field(100, ge=1, description="reports on batches that are kept; one is some 40 kB")
+    recent_batches: int = Field(10, ge=1, description="accepted batches that a new one is compared with as a whole")
+    batch_alarm_rate: float = Field(
+        0.001, gt=0, lt=1, description="chance of a false alarm on a whole batch, over all its rules (Holm)"
+    )
+    batch_limits: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        {}, description='largest change of a whole batch that passes, by rule, as JSON: {"batch_row_count": 2}'
+    )
+
     # text
     encoder: str = Field(
         "default", description="hub name or folder of a BERT-family model; `default`: the pinned package"
@@ -122,6 +131,11 @@ class Settings(BaseSettings):
             raise SettingsError(f"settings: {lines}") from None
         except pydantic_settings.SettingsError as error:  # a value that should be JSON and is not
             raise SettingsError(f'settings: {error}; write it as JSON, such as {{"user_evolution": 24}}') from None
+
+    @property
+    def reports(self) -> Path:
+        """Folder of the reports on batches."""
+        return self.home / "reports"
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
