@@ -46,6 +46,14 @@ SWITCHES = sa.Table(
     sa.Column("by", sa.Text, nullable=False),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=sa.func.clock_timestamp()),
 )
+ORIGINS = sa.Table(
+    "penchant_origins",
+    _METADATA,
+    sa.Column("release", sa.Text, primary_key=True),
+    sa.Column("block", sa.Text, primary_key=True),
+    sa.Column("base", sa.Text, nullable=False),
+    sa.Column("parent", sa.Text),
+)
 _held: ContextVar[frozenset[str]] = ContextVar("penchant_held", default=frozenset())
 
 
@@ -75,6 +83,18 @@ class Switch:
     action: Action
     by: str
     at: datetime
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a release takes rows of one table from that it does not write itself."""
+
+    base: str
+    """Release whose rows it shares; itself where it shares none."""
+    parent: str | None = None
+    """Release whose rows it copies inside the store."""
+    parent_base: str | None = None
+    parent_as_of: datetime | None = None
 
 
 def create(engine: sa.Engine) -> None:
@@ -119,6 +139,41 @@ def switches(connection: sa.Connection) -> list[Switch]:
     columns = (SWITCHES.c[name] for name in Switch.__dataclass_fields__)
     rows = connection.execute(sa.select(*columns).order_by(SWITCHES.c.id.desc())).mappings()
     return [Switch(**row) for row in rows]
+
+
+def origins(connection: sa.Connection, release: str) -> dict[str, Origin]:
+    """By name of table, where `release` takes its rows from; empty where it is not laid out."""
+    rows = connection.execute(sa.select(ORIGINS).where(ORIGINS.c.release == release)).mappings().all()
+    found = {}
+    for row in rows:
+        of_parent = (ORIGINS.c.release == row["parent"]) & (ORIGINS.c.block == row["block"])
+        parent_base = connection.scalar(sa.select(ORIGINS.c.base).where(of_parent))
+        kept = connection.scalar(sa.select(RELEASES.c.manifest).where(RELEASES.c.name == row["parent"]))
+        as_of = Manifest.from_json(kept).as_of if kept else None
+        found[row["block"]] = Origin(row["base"], row["parent"], parent_base, as_of)
+    return found
+
+
+def laid_out(connection: sa.Connection, release: str) -> bool:
+    """Whether there is a place for the rows of `release`."""
+    return bool(connection.scalar(sa.select(sa.exists().where(ORIGINS.c.release == release))))
+
+
+def originate(connection: sa.Connection, release: str, block: str, origin: Origin) -> None:
+    """Write down where a release takes the rows of a table from."""
+    row = {"release": release, "block": block, "base": origin.base, "parent": origin.parent}
+    connection.execute(sa.insert(ORIGINS).values(row))
+
+
+def forget_origins(connection: sa.Connection, release: str) -> None:
+    """Strike out what `originate` wrote down of a release."""
+    connection.execute(sa.delete(ORIGINS).where(ORIGINS.c.release == release))
+
+
+def shared(connection: sa.Connection, base: str, block: str) -> bool:
+    """Whether any release takes rows of table `block` from release `base`."""
+    where = (ORIGINS.c.base == base) & (ORIGINS.c.block == block)
+    return bool(connection.scalar(sa.select(sa.exists().where(where))))
 
 
 def stage(connection: sa.Connection, manifest: Manifest) -> bool:

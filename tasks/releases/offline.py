@@ -52,7 +52,8 @@ def write_offline(home: Path, release: str, table: Table, frames: Iterable[pd.Da
         with pq.ParquetWriter(aside, _arrow_schema(table), compression="zstd") as writer:
             for frame in frames:
                 rows, seen = rows + len(frame), _distinct(seen, frame, table, release)
-                arrow = _checked(to_arrow(frame.sort_values(list(table.key)), table), table, as_of)
+                arrow = checked(to_arrow(frame.sort_values(list(table.key)), table), table)
+                _all_of(arrow, table, as_of)
                 writer.write_table(_stamped(arrow, table, release), row_group_size=ROW_GROUP)
         digest = file_digest(aside)
         aside.replace(path)
@@ -75,6 +76,17 @@ def read_offline(path: Path, *, shard: int = 0, shards: int = 1, rows: int = ROW
 def read_batches(path: Path, *, rows: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
     """All columns of all rows in order, at most `rows` at a time."""
     yield from _opened(path).iter_batches(batch_size=rows)
+
+
+def read_rows(path: Path, chosen: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """All columns of the rows that `chosen`, `(n,)`, says, in order; parts of the file without any are not read."""
+    file, start = _opened(path), 0
+    for part in range(file.metadata.num_row_groups):
+        end = start + file.metadata.row_group(part).num_rows
+        here, start = chosen[start:end], end
+        if here.any():
+            rows = file.read_row_group(part)
+            yield from (rows if here.all() else rows.filter(pa.array(here))).combine_chunks().to_batches()
 
 
 def read_digests(path: Path) -> pa.Table:
@@ -100,6 +112,24 @@ def shard_of(keys: pd.Series, shards: int) -> np.ndarray:
     """Shard of each key, `(n,)`, the same in every process."""
     hashes: np.ndarray = pd.util.hash_array(keys.to_numpy(dtype=object), categorize=False)
     return hashes % np.uint64(shards)
+
+
+def checked(arrow: pa.Table, table: Table) -> pa.Table:
+    """`arrow` with feature timestamps in whole seconds; raises `ReleaseError` for what a store would change or lose."""
+    for column in table.features:
+        values = arrow[column.name]
+        if column.type in ("list<string>", "list<int64>") and pc.list_flatten(values).null_count:
+            raise ReleaseError(
+                f"{table.name}.{column.name}: a null inside a list; Feast would serve it as an empty value"
+            )
+        if column.type == "string" and pc.any(pc.match_substring(values, "\0")).as_py():
+            raise ReleaseError(
+                f"{table.name}.{column.name}: a NUL in a text, which PostgreSQL cannot keep; clean it first"
+            )
+        if column.type == "timestamp":
+            whole = pc.cast(pc.floor_temporal(values, unit="second"), column.arrow.type)
+            arrow = arrow.set_column(arrow.column_names.index(column.name), column.arrow, whole)
+    return arrow
 
 
 def remove_offline(home: Path, release: str) -> None:
@@ -149,26 +179,9 @@ def _distinct(seen: pd.Index, frame: pd.DataFrame, table: Table, release: str) -
     return keys
 
 
-def _checked(arrow: pa.Table, table: Table, as_of: datetime) -> pa.Table:
-    """`arrow` with feature timestamps in whole seconds; refuses what a store would change or choke on."""
-    if (
-        arrow.num_rows
-        and pc.any(pc.not_equal(arrow[schema.AS_OF.name], pa.scalar(as_of, pa.timestamp("us", "UTC")))).as_py()
-    ):
+def _all_of(arrow: pa.Table, table: Table, as_of: datetime) -> None:
+    wanted = pa.scalar(as_of, pa.timestamp("us", "UTC"))
+    if arrow.num_rows and pc.any(pc.not_equal(arrow[schema.AS_OF.name], wanted)).as_py():
         raise ReleaseError(
             f"{table.name}: rows of another as_of than {as_of.isoformat()}; compute them all as of one time"
         )
-    for column in table.features:
-        values = arrow[column.name]
-        if column.type in ("list<string>", "list<int64>") and pc.list_flatten(values).null_count:
-            raise ReleaseError(
-                f"{table.name}.{column.name}: a null inside a list; Feast would serve it as an empty value"
-            )
-        if column.type == "string" and pc.any(pc.match_substring(values, "\0")).as_py():
-            raise ReleaseError(
-                f"{table.name}.{column.name}: a NUL in a text, which PostgreSQL cannot keep; clean it first"
-            )
-        if column.type == "timestamp":
-            whole = pc.cast(pc.floor_temporal(values, unit="second"), column.arrow.type)
-            arrow = arrow.set_column(arrow.column_names.index(column.name), column.arrow, whole)
-    return arrow

@@ -16,13 +16,13 @@ last live.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 
 import sqlalchemy as sa
-from feast import FeatureStore, FeatureView
-from feast.errors import FeastObjectNotFoundException
+from feast import FeatureStore
 from feast.infra.registry.sql import (
     data_sources,
     feature_services,
@@ -36,10 +36,10 @@ from feature_repo import features
 from tasks import schema
 from tasks.columns import Table
 from tasks.errors import ReleaseError
-from tasks.releases import ledger
+from tasks.releases import ledger, writing
 from tasks.releases.ledger import Release, Switch
 from tasks.releases.manifest import Manifest
-from tasks.releases.offline import file_digest, offline_path, read_offline, remove_offline
+from tasks.releases.offline import file_digest, offline_path, remove_offline
 from tasks.releases.stores import engine_of, home_of, reaching, refresh
 
 
@@ -51,7 +51,7 @@ def publishing(store: FeatureStore, doing: str, *, by: str = "") -> Iterator[Non
 
 
 def apply_views(store: FeatureStore, manifest: Manifest, *, by: str = "") -> None:
-    """Register the release's views and services, and make its empty online tables. Nobody reads them yet.
+    """Register the release's views and services, and lay out where its rows go. Nobody reads them yet.
 
     Safe to repeat. Raises `ReleaseError` where an offline file is missing or is not the one in the manifest.
     """
@@ -62,28 +62,23 @@ def apply_views(store: FeatureStore, manifest: Manifest, *, by: str = "") -> Non
     with publishing(store, f"stage {manifest.name}", by=by):
         with engine_of(store).begin() as connection:
             changed = ledger.stage(connection, manifest)
-        views = features.views(manifest.name, paths)
-        if changed:
-            _drop_rows(store, list(views.values()))
+        writing.lay_out(store, manifest, afresh=changed)
         if live(store) != manifest.name:
-            store.apply([features.USER, features.ITEM, *views.values(), *features.services(manifest.name, views)])
+            _register(store, manifest.name, paths)
             with engine_of(store).begin() as connection:
                 ledger.mark(connection, manifest.name, "staged_at")
         refresh(store)  # else the next write may still go by the registry of before
 
 
 def materialize(store: FeatureStore, manifest: Manifest, table: Table, *, shard: int = 0, shards: int = 1) -> int:
-    """Write one shard of `table` online and return its rows; safe to repeat, and for shards to run at once."""
+    """Write one shard of `table` online and return its rows; safe to repeat, and for shards to run at once.
+
+    Only rows that have changed are sent (see `writing`). A live release is left as it is.
+    """
     if not 0 <= shard < shards:
         raise ReleaseError(f"shard {shard} of {shards}: shards are counted from 0")
-    rows = 0
     with reaching("the online store"):
-        refresh(store)
-        name = _registered(store, manifest.name, table).name
-        for frame in read_offline(offline_path(home_of(store), manifest.name, table), shard=shard, shards=shards):
-            store.write_to_online_store(name, frame)
-            rows += len(frame)
-    return rows
+        return writing.write_shard(store, manifest, table, shard=shard, shards=shards)
 
 
 def flip(store: FeatureStore, manifest: Manifest, *, by: str = "") -> None:
@@ -166,14 +161,16 @@ def _reader_lag(store: FeatureStore) -> float:
     return float(store.config.registry.cache_ttl_seconds) + 1
 
 
-def _registered(store: FeatureStore, release: str, table: Table) -> FeatureView:
-    """The release's view over `table`; raises `ReleaseError` where it was never registered."""
-    try:
-        return store.get_feature_view(features.view_name(table, release))
-    except FeastObjectNotFoundException:
-        with engine_of(store).connect() as connection:
-            ledger.find(connection, release)
-        raise ReleaseError(f"release {release} has no view over {table.name}; apply its views first") from None
+def _register(store: FeatureStore, release: str, paths: Mapping[str, Path]) -> None:
+    """Enter views and services in the registry; `FeatureStore.apply` would also make a table for each view."""
+    views = features.views(release, paths)
+    for entity in (features.USER, features.ITEM):
+        store.registry.apply_entity(entity, features.PROJECT)
+    for view in views.values():
+        store.registry.apply_data_source(view.batch_source, features.PROJECT)
+        store.registry.apply_feature_view(view, features.PROJECT)
+    for service in features.services(release, views):
+        store.registry.apply_feature_service(service, features.PROJECT)
 
 
 def _switch(store: FeatureStore, name: str, action: ledger.Action, by: str) -> None:
@@ -223,11 +220,11 @@ def _doomed(known: Sequence[Release], keep: int, pinned: set[str]) -> list[str]:
 def _remove(store: FeatureStore, name: str) -> None:
     """Take a retired release out of the online store, the registry and the disk; safe to repeat.
 
-    Its views say where its rows are, so the rows go first. The registry's part is one transaction, so that no reader
-    finds half of it (and because Feast reads the whole registry anew after each object that it deletes itself).
+    The registry's part is one transaction, so that no reader finds half of it (and because Feast reads the whole
+    registry anew after each object that it deletes itself).
     """
-    refresh(store)
-    _drop_rows(store, store.list_feature_views(tags={"release": name}))
+    with reaching("the online store"):
+        writing.remove(store, name)
     with engine_of(store).begin() as connection:
         views = [features.view_name(table, name) for table in schema.SERVED]
         services = [features.service_name(service, name) for service in schema.SERVICES]
@@ -243,15 +240,3 @@ def _remove(store: FeatureStore, name: str) -> None:
     with engine_of(store).begin() as connection:
         ledger.mark(connection, name, "removed_at")
     refresh(store)
-
-
-def _drop_rows(store: FeatureStore, views: list[FeatureView]) -> None:
-    """Remove all online rows of `views`, and their tables where the store has any."""
-    store.provider.update_infra(
-        project=features.PROJECT,
-        tables_to_delete=views,
-        tables_to_keep=[],
-        entities_to_delete=[],
-        entities_to_keep=[],
-        partial=False,
-    )
