@@ -70,24 +70,30 @@ class Lessons:
         return gains
 
 
-def lessons_from(histories: Histories, validation_share: float, rng: np.random.Generator) -> Lessons:
+def lessons_from(
+    histories: Histories, validation_share: float, rng: np.random.Generator, answers: Rows | None = None
+) -> Lessons:
     """The lessons of `histories`, the last one of `validation_share` of the users held out.
 
-    Raises `NotEnoughData` where nothing is left to learn.
+    Where `answers` (n,) are given, the item that each user took after the history, `NONE` where that is not known,
+    all lessons are learned and the model is tried on those. Raises `NotEnoughData` where nothing is left to learn.
     """
     upcoming = next_new_items(histories)  # (e,)
     targets = np.where(upcoming == NONE, NONE, histories.items[upcoming]).astype(np.int64)
     users = np.repeat(np.arange(len(histories)), histories.lengths)  # (e,)
     last = np.full(len(histories), NONE)  # (n,): row of each user's last new item
     np.maximum.at(last, users, upcoming)
-    able = np.flatnonzero(last != NONE)
+    able = np.flatnonzero(last != NONE) if answers is None else np.zeros(0, np.int64)
     tried = np.sort(rng.permutation(able)[: round(len(able) * validation_share)])
     targets[np.isin(users, tried) & (upcoming == last[users])] = NONE
     if not (targets != NONE).any():
         raise NotEnoughData("sequence model: too few users have two different items to learn from; take in more events")
-    answers = last[tried]
-    before = histories.of(tried).between(np.zeros_like(answers), answers - histories.offsets[tried])
-    return Lessons(histories, targets, before, histories.items[answers].astype(np.int64))
+    if answers is not None:
+        known = np.flatnonzero(answers != NONE)
+        return Lessons(histories, targets, histories.of(known), answers[known])
+    ends = last[tried]
+    before = histories.of(tried).between(np.zeros_like(ends), ends - histories.offsets[tried])
+    return Lessons(histories, targets, before, histories.items[ends].astype(np.int64))
 
 
 def next_new_items(histories: Histories) -> Rows:

@@ -45,8 +45,8 @@ class SequenceConfig:
 
     state_size: int = 128
     """Width of the state h and of an item's representation."""
-    max_length: int = 50
-    """Latest events of a history that are learned from (SASRec, 2018, uses 50); states read all of it."""
+    max_length: int = 200
+    """Latest events of a history that are learned from (SASRec, 2018, uses 50 or 200); states read all of it."""
     dropout: float = 0.4
     label_smoothing: float = 0.05
     learning_rate: float = 2e-3

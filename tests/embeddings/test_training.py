@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.embeddings.histories import Histories, of_sequences
+from tasks.embeddings.histories import NONE, Histories, of_sequences
+from tasks.embeddings.lessons import lessons_from
 from tasks.embeddings.sequence import SequenceConfig, SequenceModel
-from tasks.embeddings.training import fit_sequence
+from tasks.embeddings.training import batch_users, fit_sequence
 from tasks.errors import ModelError, NotEnoughData, SpaceMismatch
 
 ITEMS = 24
@@ -152,3 +153,23 @@ def test_a_damaged_or_foreign_folder_is_refused(
     damage(tmp_path / "model")
     with pytest.raises(ModelError, match=r"'model'|sequence model"):
         SequenceModel.load(tmp_path / "model", encoder="space", device="cpu")
+
+
+def test_given_answers_are_tried_and_every_lesson_is_learned() -> None:
+    paths = walks(60, 6)
+    before = of_sequences([path[:-1] for path in paths])
+    answers = np.array([path[-1] if user % 2 else NONE for user, path in enumerate(paths)])
+    lessons = lessons_from(before, 0.5, np.random.default_rng(0), answers)
+    assert lessons.answers.tolist() == [path[-1] for path in paths[1::2]]
+    assert lessons.held_out.items.tolist() == [item for path in paths[1::2] for item in path[:-1]]
+    assert (lessons.targets != NONE).sum() == 60 * 4  # all but what comes after a history's end
+    reached: list[float] = []
+    model = fit(before, epochs=6, answers=answers, better=lambda best: reached.append(best.curve[-1].ndcg))
+    assert reached == sorted(reached)
+    assert reached[-1] == max(epoch.ndcg for epoch in model.curve)
+
+
+def test_batches_hold_some_two_thousand_events() -> None:
+    long, short, few = (of_sequences([[0] * length] * users) for users, length in ((900, 200), (9_000, 5), (90, 5)))
+    assert [batch_users(h, 200) for h in (long, short, few)] == [10, 128, 8]
+    assert batch_users(long, 50) == 20
