@@ -64,6 +64,8 @@ def run_late(context: Context) -> None:
     from tasks.jobs import alerting
 
     run, allowed = context["dag_run"], Settings().batch_deadline_minutes / 60
+    if run["state"] not in ("queued", "running"):  # Airflow keeps the deadline of a run that has failed
+        return
     missed = _time(context["deadline"]["deadline_time"])
     waited = (datetime.now(UTC) - missed).total_seconds() / 3600 + allowed
     where = {"run": run["dag_run_id"], "run_url": run_url(run["dag_id"], run["dag_run_id"]), "at": missed}

@@ -76,7 +76,7 @@ def test_a_callback_about_an_old_run_that_comes_late_says_nothing(hooked: Hooked
 
 def test_a_late_run_is_told_of_once_and_its_end_too(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENCHANT_BATCH_DEADLINE_MINUTES", "30")
-    late = {"dag_id": "ingest_events", "dag_run_id": "r1", "conf": {"source": "shop"}}
+    late = {"dag_id": "ingest_events", "dag_run_id": "r1", "state": "running", "conf": {"source": "shop"}}
     missed = (datetime.now(UTC) - timedelta(minutes=6)).isoformat()
     for _ in range(2):
         pipeline_alerts.run_late({"dag_run": late, "deadline": {"id": "d", "deadline_time": missed}})
@@ -85,6 +85,12 @@ def test_a_late_run_is_told_of_once_and_its_end_too(hooked: Hooked, monkeypatch:
     assert overdue.startswith("*[Penchant] ingest_events (shop) is overdue*")
     assert "Waited: 0.6 hours; 0.5 are allowed" in overdue
     assert "has recovered" in recovered
+
+
+def test_the_deadline_of_a_run_that_has_failed_says_nothing(hooked: Hooked) -> None:
+    over = {"dag_id": "ingest_events", "dag_run_id": "r1", "state": "failed", "conf": {}}
+    pipeline_alerts.run_late({"dag_run": over, "deadline": {"deadline_time": AT.isoformat()}})
+    assert hooked.posts == []
 
 
 def test_a_deadline_is_given_only_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
