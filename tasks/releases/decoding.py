@@ -12,12 +12,13 @@ import math
 from typing import Any
 
 import numpy as np
-from feast.protos.feast.types.Value_pb2 import Value
+from feast.protos.feast.types.Value_pb2 import StringList, Value
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from tasks.errors import ReleaseError
 
-_STRING = Value.STRING_VAL_FIELD_NUMBER << 3 | 2
+_STRING = bytes([Value.STRING_VAL_FIELD_NUMBER << 3 | 2])
+_TEXTS = {_STRING, bytes([Value.STRING_LIST_VAL_FIELD_NUMBER << 3 | 2])}
 _FLOATS = bytes([(Value.FLOAT_LIST_VAL_FIELD_NUMBER << 3 | 2) & 0x7F | 0x80, Value.FLOAT_LIST_VAL_FIELD_NUMBER >> 4])
 _PACKED = 1 << 3 | 2
 _BYTES = {"bytes_val", "bytes_list_val", "bytes_set_val"}
@@ -29,13 +30,17 @@ def decode(stored: bytes) -> Any:
     Times are seconds since 1970. What JSON has no number for is a text, as protobuf writes it: `NaN`, `Infinity`,
     `-Infinity`. Raises `ReleaseError` where the bytes are no value of a type that this version knows.
     """
-    if stored[:2] == _FLOATS:
-        return _floats(stored)
-    if stored and stored[0] == _STRING:
-        size, start = _varint(stored, 1)
-        if start + size == len(stored):
-            return str(stored[start:], "utf-8")
-    return _parsed(stored)
+    try:
+        if stored[:2] == _FLOATS:
+            return _floats(stored)
+        if stored[:1] in _TEXTS:
+            size, start = _varint(stored, 1)
+            if start + size == len(stored):
+                text = stored[start:]
+                return text.decode() if stored[:1] == _STRING else list(StringList.FromString(text).val)
+        return _parsed(stored)
+    except (DecodeError, UnicodeDecodeError):
+        raise ReleaseError(_DAMAGED) from None
 
 
 def _floats(stored: bytes) -> Any:
@@ -67,10 +72,7 @@ def _varint(stored: bytes, start: int) -> tuple[int, int]:
 
 def _parsed(stored: bytes) -> Any:
     """Any type that Feast may have written, by protobuf."""
-    try:
-        value = Value.FromString(stored)
-    except DecodeError:
-        raise ReleaseError(_DAMAGED) from None
+    value = Value.FromString(stored)
     which = value.WhichOneof("val")
     if which == "null_val" or (which is None and not stored):
         return None

@@ -48,15 +48,14 @@ class StoredView:
         """Name of its table, or SQL view, in PostgreSQL."""
         return f"{features.PROJECT}_{self.view}"
 
-    @property
-    def redis_fields(self) -> list[bytes]:
-        """Fields of a key's hash in Redis: one for each feature, then the event time."""
-        return [*(_mmh3(f"{self.view}:{name}") for name in self.features), f"_ts:{self.view}".encode()]
+    def redis_field(self, feature: str) -> bytes:
+        """Field of `feature` in a key's hash in Redis."""
+        return bytes(_mmh3(f"{self.view}:{feature}"))
 
     @property
-    def release_at(self) -> int:
-        """Place of the release among the features."""
-        return self.features.index(schema.RELEASE.name)
+    def redis_time(self) -> bytes:
+        """Field of the event time in a key's hash in Redis."""
+        return f"_ts:{self.view}".encode()
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def profiles(found: Found, key: Column, ids: Sequence[str], fresh: Freshness) ->
     answers = []
     for number, asked in enumerate(ids):
         blocks, values = {}, {}
-        for view, rows in zip(found.views, found.rows, strict=False):
+        for view, rows in zip(found.plan.views, found.rows, strict=False):
             row = rows[number]
             blocks[view.table] = _block(view, row, fresh)
             stored = row[1] if row else [None] * len(view.features)
@@ -64,7 +64,7 @@ def columns(found: Found, key: Column, ids: Sequence[str], fresh: Freshness, *, 
             "ages": [None] * len(ids),
         }
     ]
-    for view, rows in zip(found.views, found.rows, strict=False):
+    for view, rows in zip(found.plan.views, found.rows, strict=False):
         names += [f"{view.table}__{name}" if full_names else name for name in view.features]
         results += _columns(view, rows, fresh)
     if len(set(names)) != len(names):
@@ -122,8 +122,7 @@ def _block(view: StoredView, row: Row | None, fresh: Freshness) -> dict[str, Any
 
 
 def _stale_inputs(found: Found, number: int, fresh: Freshness) -> list[str]:
-    views = (*found.views, *found.dated)
-    pairs = zip(views, found.rows, strict=True)
+    pairs = zip(found.plan.every, found.rows, strict=True)
     return stale_inputs({view.table: fresh.status(view.table, _time(rows[number])) for view, rows in pairs})
 
 

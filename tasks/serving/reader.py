@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from feast.protos.feast.types.Value_pb2 import Value
 
@@ -11,14 +11,16 @@ from tasks import schema
 from tasks.columns import Column
 from tasks.errors import ReleaseError
 from tasks.releases.freshness import RECOMMENDED_FROM
-from tasks.releases.locating import EntityKeys, Pointer, StoredView
+from tasks.releases.locating import EntityKeys, Pointer
 from tasks.releases.reading import check_ids
 from tasks.serving.connecting import ViewsGone
 from tasks.serving.registry import Registry
-from tasks.serving.rows import ONLY_TIME, OnlineRows, Row
+from tasks.serving.rows import OnlineRows, Plan, Row
 
 TRIES = 3
 """Readings of the registry for one request; two suffice for a switch, and a third for one right behind it."""
+PLANS = 256
+"""Kinds of request, over all releases asked for, of which the plan is remembered."""
 _ENTITIES = {column.name: EntityKeys(column.name) for column in (schema.USER_ID, schema.ITEM_ID)}
 
 
@@ -27,9 +29,7 @@ class Found:
     """What one release knows of some keys: by view, by key, a row or None."""
 
     release: str
-    views: tuple[StoredView, ...]
-    dated: tuple[StoredView, ...]
-    """Views that were read for their time alone; their rows follow those of `views`."""
+    plan: Plan
     rows: Sequence[Sequence[Row | None]]
 
 
@@ -39,6 +39,7 @@ class Reader:
     def __init__(self, registry: Registry, online: OnlineRows) -> None:
         self.registry = registry
         self._online = online
+        self._plans: dict[tuple[str, ...], Plan] = {}
 
     async def open(self) -> None:
         """Begin to connect."""
@@ -62,15 +63,15 @@ class Reader:
         distinct = list(dict.fromkeys(ids))
         for attempt in range(TRIES):
             pointer = await self._pointer(release, anew=attempt > 0)
-            views, dated = _views(pointer, services)
+            plan = self._plan(pointer, services)
             try:
-                rows = await self._online.read((*views, *dated), _ENTITIES[key.name], distinct)
+                rows = await self._online.read(plan, _ENTITIES[key.name], distinct)
             except ViewsGone:
                 continue
             if release:
                 await self.registry.still_there(release)
-            if _all_of(pointer.release, (*views, *dated), rows):
-                return Found(pointer.release, views, dated, _in_order(rows, distinct, ids))
+            if _all_of(pointer.release, plan, rows):
+                return Found(pointer.release, plan, _in_order(rows, distinct, ids))
         raise ReleaseError(
             f"release {release or 'that is live'} has lost rows or views; publish it again, or roll back"
         )
@@ -78,24 +79,30 @@ class Reader:
     async def _pointer(self, release: str | None, *, anew: bool) -> Pointer:
         return await self.registry.named(release) if release else await self.registry.live(anew=anew)
 
+    def _plan(self, pointer: Pointer, services: Sequence[str]) -> Plan:
+        asked = (pointer.release, *services)
+        if asked not in self._plans:
+            while len(self._plans) >= PLANS:
+                del self._plans[next(iter(self._plans))]
+            self._plans[asked] = _plan(pointer, services)
+        return self._plans[asked]
 
-def _views(pointer: Pointer, services: Sequence[str]) -> tuple[tuple[StoredView, ...], tuple[StoredView, ...]]:
+
+def _plan(pointer: Pointer, services: Sequence[str]) -> Plan:
     """The views to read whole, and those whose time tells whether recommendations were built on stale blocks."""
     whole = tuple(view for name in services for view in pointer.services[name])
     tables = {view.table for view in whole}
     if schema.RECOMMENDATIONS.name not in tables:
-        return whole, ()
+        return Plan(whole, ())
     every = (view for views in pointer.services.values() for view in views)
-    inputs = (view for view in every if view.table in RECOMMENDED_FROM and view.table not in tables)
-    return whole, tuple(replace(view, features=ONLY_TIME) for view in inputs)
+    return Plan(whole, tuple(view for view in every if view.table in RECOMMENDED_FROM and view.table not in tables))
 
 
-def _all_of(release: str, views: Sequence[StoredView], rows: Sequence[Sequence[Row | None]]) -> bool:
+def _all_of(release: str, plan: Plan, rows: Sequence[Sequence[Row | None]]) -> bool:
     """Whether every row says that it is of `release`."""
     said = Value(string_val=release).SerializeToString()
-    return all(
-        row is None or row[1][view.release_at] == said for view, of in zip(views, rows, strict=True) for row in of
-    )
+    places = (names[schema.RELEASE.name] for names in plan.features)
+    return all(row is None or row[1][at] == said for at, of in zip(places, rows, strict=True) for row in of)
 
 
 def _in_order(
