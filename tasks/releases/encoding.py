@@ -96,8 +96,10 @@ def lengths(values: pa.BinaryArray) -> np.ndarray:
     return np.diff(_offsets(values))
 
 
-def headers(sizes: np.ndarray, header: Callable[[int], bytes]) -> pa.BinaryArray:
-    """`header(size)` for each size, `(n,)`, made once for each that there is."""
+def headers(sizes: np.ndarray, header: Callable[[int], bytes]) -> pa.Array | pa.Scalar:
+    """`header(size)` for each size, `(n,)`, made once for each that there is; one scalar where there is but one."""
+    if len(sizes) and (sizes == sizes[0]).all():
+        return pa.scalar(header(int(sizes[0])), pa.binary())
     kinds, which = np.unique(sizes, return_inverse=True)
     return pa.array([header(int(size)) for size in kinds], pa.binary()).take(pa.array(which))
 
@@ -117,7 +119,12 @@ def stream(rows: pa.BinaryArray) -> memoryview:
 
 def varint(number: int) -> bytes:
     """A whole number of 0 or more as protobuf writes it: 7 bits a byte, lowest first."""
-    return _varints(np.array([number], np.int64))[0]
+    octets = bytearray()
+    while number > 0x7F:
+        octets.append(number & 0x7F | 0x80)
+        number >>= 7
+    octets.append(number)
+    return bytes(octets)
 
 
 def _lists(values: pa.Array, column: Column) -> pa.BinaryArray:
