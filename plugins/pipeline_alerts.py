@@ -59,6 +59,15 @@ def tell_batch(batch: dict[str, Any], context: Context, *, when_stopped: bool = 
     return batch
 
 
+def batch_settled(batch: Mapping[str, Any], *, dag_run: Any, source: str | None = None, report_url: str = "") -> None:
+    """What became of a batch; for the task that has come to the verdict, with what `alerting.report_batch` wants."""
+    from tasks.jobs import alerting
+
+    dag, run = dag_run.dag_id, dag_run.run_id
+    where = {"run": run, "run_url": run_url(dag, run), "report_url": report_url}
+    alerting.report_batch(dag, batch, source=source or "", targets=connected(), **where)
+
+
 def run_late(context: Context) -> None:
     """A run has not ended by its deadline; Airflow gives the run and the deadline as plain JSON values."""
     from tasks.jobs import alerting

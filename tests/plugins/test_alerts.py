@@ -74,6 +74,20 @@ def test_a_callback_about_an_old_run_that_comes_late_says_nothing(hooked: Hooked
     assert hooked.posts == []
 
 
+def test_a_stopped_batch_is_told_of_with_its_counts_and_its_failed_task_adds_nothing(hooked: Hooked) -> None:
+    rows = {"entered": 40, "accepted": 30, "quarantined": 10, "repeated": 0}
+    batch = {"batch_id": "b1", "stopped": "too bad", "counts": {"events": {"rows": rows, "rules": {"bad_rating": 10}}}}
+    ran = SimpleNamespace(dag_id="ingest_events", run_id="r1")
+    pipeline_alerts.batch_settled(batch, dag_run=ran, source="shop", report_url="http://127.0.0.1:8080/reports/b1/")
+    pipeline_alerts.task_failed(task(BatchRefused("too bad")))
+    pipeline_alerts.batch_settled(batch | {"stopped": "", "counts": {}}, dag_run=ran, source="shop")
+    stopped, recovered = hooked.texts
+    assert stopped.startswith("*[Penchant] ingest_events (shop) failed: 10 of 40 rows (25.0%)*")
+    assert "Report: <http://127.0.0.1:8080/reports/b1/>" in stopped
+    assert "Run: <http://127.0.0.1:8080/ingest_events/r1>" in stopped
+    assert recovered.startswith("*[Penchant] ingest_events (shop) has recovered*")
+
+
 def test_a_late_run_is_told_of_once_and_its_end_too(hooked: Hooked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PENCHANT_BATCH_DEADLINE_MINUTES", "30")
     late = {"dag_id": "ingest_events", "dag_run_id": "r1", "state": "running", "conf": {"source": "shop"}}
