@@ -10,6 +10,7 @@ hold the suite against GX's stock expectations on the raw columns, on random fra
 """
 
 from tasks.quality.check import BatchCheck, Checked, Settlement, Verdict
+from tasks.quality.copies import Signed
 from tasks.quality.judge import Judge, judge_chunk
 from tasks.quality.judged import Judged
 from tasks.quality.records import Rows
@@ -26,6 +27,7 @@ __all__ = [
     "Seen",
     "Settlement",
     "Severity",
+    "Signed",
     "Verdict",
     "judge_chunk",
     "rules_for",

@@ -7,22 +7,25 @@ a bad row never stands in the way of a good one with the same id. Nothing of a b
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from tasks.columns import Table
 from tasks.errors import BatchRefused, ConservationError
 from tasks.quality.chunk import POSITION
+from tasks.quality.copies import Copies, Signed
 from tasks.quality.expectations import Suite, document
 from tasks.quality.judge import Judge
 from tasks.quality.judged import CONTENT, KEY, Judged, merged
+from tasks.quality.measures import outside
 from tasks.quality.records import COLUMN, OFFSET, REASON, RULE, Rows, failures, ledger, quarantine, summary
-from tasks.quality.rules import DUPLICATE, REPEAT, Rule, Severity
+from tasks.quality.rules import DUPLICATE, NEAR_DUPLICATE, REPEAT, Changes, Rule
 from tasks.quality.seen import Claims, Seen
 from tasks.schema import EVENTS
 
@@ -53,8 +56,8 @@ class Verdict:
 class Settlement:
     """Settles the judged chunks of one batch in their order and comes to a verdict.
 
-    rules: those that the chunks were judged by. seen: rows accepted before; it is read, and left as it is.
-    max_quarantine_share: largest share of bad rows.
+    rules: those that the chunks were judged by. seen: rows accepted before; it is read, and left as it is. recent: the
+    last texts accepted before, which new ones may be copies of. max_quarantine_share: largest share of bad rows.
     """
 
     def __init__(
@@ -67,13 +70,16 @@ class Settlement:
         as_of: datetime,
         max_quarantine_share: float,
         seen: Seen | None = None,
+        recent: Signed | None = None,
     ) -> None:
         self.rules = rules
         self._table, self._batch_id, self._source, self._as_of = table, batch_id, source, as_of
         self._max_share = max_quarantine_share
         self._settled_here = tuple(rule for rule in rules if not rule.measure)
         self._key = {rule.name: rule.key for rule in self._settled_here}
-        self._claims = Claims(seen or Seen(), updates=table is not EVENTS)
+        self._seen = seen or Seen()
+        self._claims = Claims(self._seen, updates=table is not EVENTS)
+        self._copies = Copies(recent or Signed.none())
         self._suite = Suite(table.name, self._settled_here)
         self._failed: Counter[str] = Counter()  # rows by name of rule
         self._broken: Counter[str] = Counter()  # rows by expectation
@@ -90,11 +96,10 @@ class Settlement:
             raise BatchRefused(f"batch {self._batch_id!r}: `position` does not increase from chunk to chunk")
         self._last = tally.last if tally.rows else self._last
 
-        conflicts, repeats = self._claims.settle(judged.hashes(KEY), judged.hashes(CONTENT))
-        broken = self._suite.judge({self._key[DUPLICATE]: conflicts, self._key[REPEAT]: repeats})
+        broken = self._suite.judge(self._measured(judged))
         lines = failures(self._settled_here, broken, _NOTHING_REPORTED)
         late = quarantine(
-            lines, self._table, judged.positions, judged.rows, batch_id=self._batch_id, source=tally.source
+            lines, self._table, judged.positions, judged.redacted_rows, batch_id=self._batch_id, source=tally.source
         )
         stopped = np.isin(judged.positions, late[POSITION].to_numpy(dtype=np.int64))
         repeat = np.zeros(len(stopped), dtype=bool)
@@ -110,6 +115,25 @@ class Settlement:
         quarantined = lines_of_chunk[POSITION].nunique()
         self._rows += Rows(tally.rows, len(accepted), quarantined, int((repeat & ~stopped).sum()))
         return Checked(accepted, lines_of_chunk)
+
+    def _measured(self, judged: Judged) -> dict[str, NDArray[Any]]:
+        """The measurements that take earlier rows, by key of rule, (n,) each.
+
+        A text that copies another's claims no id where that stops the row; a row that was accepted before copies none.
+        """
+        keys, contents = judged.hashes(KEY), judged.hashes(CONTENT)
+        claims, measured = np.ones(len(keys), dtype=bool), {}
+        if copied := next((rule for rule in self._settled_here if rule.name == NEAR_DUPLICATE), None):
+            likeness = np.full(len(keys), np.nan)
+            likeness[judged.compared] = self._copies.likeness(judged.signed())
+            known, old = self._seen.find(keys)
+            likeness[known & (old == contents)] = np.nan
+            measured[copied.key] = likeness
+            if copied.severity != "info":
+                claims = ~outside(likeness, copied.minimum, copied.maximum)
+        conflicts, repeats = np.zeros(len(keys), dtype=bool), np.zeros(len(keys), dtype=bool)
+        conflicts[claims], repeats[claims] = self._claims.settle(keys[claims], contents[claims])
+        return {**measured, self._key[DUPLICATE]: conflicts, self._key[REPEAT]: repeats}
 
     def finish(self) -> Verdict:
         """The verdict on the whole batch.
@@ -165,15 +189,16 @@ class BatchCheck(Settlement):
         max_quarantine_share: float,
         known_items: Iterable[str] | None = None,
         seen: Seen | None = None,
-        severities: Mapping[str, Severity] | None = None,
+        recent: Signed | None = None,
+        changes: Changes | None = None,
     ) -> None:
         self._judge = Judge(
             table, batch_id=batch_id, source=source, as_of=as_of, future_tolerance_hours=future_tolerance_hours,
-            known_items=known_items, severities=severities,
+            known_items=known_items, changes=changes,
         )  # fmt: skip
         super().__init__(
             table, self._judge.rules, batch_id=batch_id, source=source, as_of=as_of,
-            max_quarantine_share=max_quarantine_share, seen=seen,
+            max_quarantine_share=max_quarantine_share, seen=seen, recent=recent,
         )  # fmt: skip
 
     def add(self, frame: pd.DataFrame) -> Checked:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tasks.columns import Column, Table
 from tasks.errors import BatchRefused
 from tasks.quality.languages import languages
+from tasks.quality.raw import redact_rows
 from tasks.quality.strings import Strings, read_lists, read_strings
 from tasks.schema import EVENTS, ITEMS, QUARANTINE, TEXT_HASH
 from tasks.text import text_hash
@@ -63,6 +64,10 @@ class Chunk:
         """Raw rows as they came; half a surrogate pair, which no store takes, as the escape that means it in JSON."""
         raw = self.frame[ROW].to_numpy()[offsets]
         return [row if row.isascii() else row.encode("utf-8", "backslashreplace").decode("utf-8") for row in raw]
+
+    def redacted_rows(self, offsets: NDArray[np.int64]) -> list[str]:
+        """The same without personal data."""
+        return redact_rows(self.rows(offsets), self.frame.iloc[offsets])
 
     def _values(self, name: str, keep: NDArray[np.bool_]) -> Any:
         """A column where `keep`; where reading changed nothing, the very strings of the frame, which costs nothing."""

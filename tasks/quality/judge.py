@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -13,19 +13,22 @@ from numpy.typing import NDArray
 from tasks.columns import Table
 from tasks.errors import SettingsError
 from tasks.quality.chunk import POSITION, ROW, Chunk, read
+from tasks.quality.copies import sign, unsigned
 from tasks.quality.expectations import Suite
 from tasks.quality.judged import CONTENT, KEY, Judged, Tally
 from tasks.quality.measures import Reading
 from tasks.quality.records import COLUMN, OFFSET, RULE, failures, quarantine
-from tasks.quality.rules import UNREADABLE, Rule, Severity, rules_for
+from tasks.quality.rules import UNREADABLE, Changes, Rule, rules_for
 from tasks.quality.seen import hashes
+from tasks.schema import EVENTS
 
 
 class Judge:
     """Judges chunks of rows that are meant for `table`; chunks of one batch may go to many of them.
 
     as_of: end of the data interval, UTC. known_items: ids that exist; None where nobody knows, and then no item is
-    unknown. severities: by rule, instead of the built-in ones. Raises `SettingsError` where one makes no sense.
+    unknown. changes: to the severities and bounds of rules (see `rules_for`). Raises `SettingsError`
+    where one makes no sense.
     """
 
     def __init__(
@@ -37,11 +40,11 @@ class Judge:
         as_of: datetime,
         future_tolerance_hours: float,
         known_items: Iterable[str] | None = None,
-        severities: Mapping[str, Severity] | None = None,
+        changes: Changes | None = None,
     ) -> None:
         if as_of.tzinfo is None:
             raise SettingsError("as_of has no time zone; give it one, such as +00:00")
-        self.rules = rules_for(table, future_tolerance_hours=future_tolerance_hours, severities=severities)
+        self.rules = rules_for(table, future_tolerance_hours=future_tolerance_hours, changes=changes)
         self._table, self._batch_id, self._source, self._as_of = table, batch_id, source, as_of
         self._known_items = None if known_items is None else pd.Index(sorted(set(known_items)), dtype=object)
         self._judged_here = tuple(rule for rule in self.rules if rule.measure)
@@ -67,7 +70,8 @@ class Judge:
             self._table,
             candidates,
             self._marks(chunk, sound, candidates),
-            quarantine(lines, self._table, positions, chunk.rows, batch_id=self._batch_id, source=source),
+            *(sign(candidates) if self._table is EVENTS else unsigned()),
+            quarantine(lines, self._table, positions, chunk.redacted_rows, batch_id=self._batch_id, source=source),
             Tally(
                 rows=len(chunk),
                 first=int(positions[0]) if len(chunk) else 0,

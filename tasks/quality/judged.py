@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from tasks.columns import Table
 from tasks.errors import ArtifactError
 from tasks.quality.chunk import POSITION, ROW
-from tasks.schema import QUARANTINE
+from tasks.quality.copies import Signatures, Signed, hashed
+from tasks.quality.raw import redact_rows
+from tasks.schema import QUARANTINE, USER_ID
 
 KEY, CONTENT = "key", "content"
-_TALLY = "tally.json"
+_FRAMES = ("candidates", "marks", "quarantine")
+_TALLY, _COMPARED, _SIGNATURES = "tally.json", "compared.npy", "signatures.npy"
 
 
 @dataclass(frozen=True)
@@ -46,40 +49,45 @@ class Judged:
     """A chunk after every rule that needs nothing but the chunk.
 
     candidates: rows that keep them, in the table's columns. marks: of each candidate its `position`, the 64-bit hashes
-    `key` and `content`, and its raw `row`, (n,). quarantine: lines of `schema.QUARANTINE` for the other rows.
+    `key` and `content`, and its raw `row`, (n,). compared, signatures: offsets of the candidates whose text is compared
+    with others, (k,), and what it is compared by (`tasks.quality.copies`). quarantine: lines of `schema.QUARANTINE` for
+    the other rows. Raw rows are redacted before they are kept, be it in quarantine or by `save`.
     """
 
     table: Table
     candidates: pd.DataFrame
     marks: pd.DataFrame
+    compared: NDArray[np.int64]
+    signatures: Signatures
     quarantine: pd.DataFrame
     tally: Tally
 
     def save(self, folder: Path) -> None:
         """Write everything into `folder`, which is made: Arrow files, and the tally as JSON."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, frame, schema in (
-            ("candidates", self.candidates, self.table.arrow),
-            ("marks", self.marks, None),
-            ("quarantine", self.quarantine, QUARANTINE.arrow),
-        ):
+        marks = self.marks.assign(**{ROW: self.redacted_rows(np.arange(len(self.marks)))})
+        frames, schemas = (self.candidates, marks, self.quarantine), (self.table.arrow, None, QUARANTINE.arrow)
+        for name, frame, schema in zip(_FRAMES, frames, schemas, strict=True):
             table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
             options = pa.ipc.IpcWriteOptions(compression="zstd")
             with pa.ipc.new_file(folder / f"{name}.arrow", table.schema, options=options) as file:
                 file.write_table(table)
+        np.save(folder / _COMPARED, self.compared, allow_pickle=False)
+        np.save(folder / _SIGNATURES, self.signatures, allow_pickle=False)
         (folder / _TALLY).write_text(json.dumps(vars(self.tally)), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, table: Table) -> Judged:
         """What `save` wrote; raises `ArtifactError` where it is not all there."""
         try:
-            frames = [_read(folder / f"{name}.arrow") for name in ("candidates", "marks", "quarantine")]
+            candidates, marks, quarantine = (_read(folder / f"{name}.arrow") for name in _FRAMES)
+            compared, signatures = (np.load(folder / name, allow_pickle=False) for name in (_COMPARED, _SIGNATURES))
             tally = Tally(**json.loads((folder / _TALLY).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError, pa.ArrowInvalid) as error:
+        except (OSError, EOFError, ValueError, TypeError, pa.ArrowInvalid) as error:
             raise ArtifactError(
                 f"what judging a chunk of {table.name!r} gave cannot be read ({type(error).__name__}); judge it again"
             ) from None
-        return cls(table, *frames, tally)
+        return cls(table, candidates, marks, compared, signatures, quarantine, tally)
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -90,10 +98,17 @@ class Judged:
         """`key` or `content` of each candidate, (n,)."""
         return np.asarray(self.marks[name], dtype=np.uint64)
 
-    def rows(self, offsets: NDArray[np.int64]) -> list[str]:
-        """Raw rows of some candidates."""
-        rows: list[str] = self.marks[ROW].to_numpy(dtype=object)[offsets].tolist()
-        return rows
+    def signed(self) -> Signed:
+        """The texts to compare, with who wrote them."""
+        if not len(self.compared):
+            return Signed.none()
+        users = hashed(self.candidates[USER_ID.name].iloc[self.compared])
+        return Signed(self.signatures, users, self.hashes(KEY)[self.compared])
+
+    def redacted_rows(self, offsets: NDArray[np.int64]) -> list[str]:
+        """Raw rows of some candidates without personal data."""
+        rows = self.marks[ROW].to_numpy(dtype=object)[offsets].tolist()
+        return redact_rows(rows, self.candidates.iloc[offsets])
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -6,9 +6,10 @@ go to quarantine, the reason a person reads, and the line in the ledger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from tasks.columns import Column, Table
 from tasks.errors import SettingsError
@@ -27,14 +28,17 @@ from tasks.quality.measures import (
     unreadable,
     without,
 )
-from tasks.schema import EVENTS, ITEM_ID, KINDS, TEXT_KINDS
+from tasks.quality.prose import contacts, link_share, personal, personal_id, repetition, tags, words
+from tasks.schema import EVENTS, ITEM_ID, ITEMS, KINDS, TEXT_KINDS, USER_ID
 
 Severity = Literal["info", "warning", "critical"]
 SEVERITIES: tuple[Severity, ...] = ("info", "warning", "critical")
 
 UNREADABLE = "unreadable"
 """Stands in the suite for all that a source reported; in ledger and quarantine its own rule names stand instead."""
-DUPLICATE, REPEAT, FUTURE = "duplicate_id", "exact_repeat", "future_time"
+DUPLICATE, REPEAT, FUTURE, NEAR_DUPLICATE = "duplicate_id", "exact_repeat", "future_time", "near_duplicate"
+OF_BATCH = "batch_"
+"""How the names of rules on whole batches begin."""
 ROWS = "rows"
 """Line of the ledger that stands for the batch itself."""
 
@@ -63,22 +67,37 @@ class Rule:
         return f"{self.name} {self.column}" if self.column else self.name
 
 
-def rules_for(
-    table: Table, *, future_tolerance_hours: float, severities: Mapping[str, Severity] | None = None
-) -> tuple[Rule, ...]:
+Changes = Mapping[str, Mapping[str, Any]]
+"""By rule name: `severity`, `minimum`, `maximum`, each instead of the built-in one."""
+
+
+def rules_for(table: Table, *, future_tolerance_hours: float, changes: Changes | None = None) -> tuple[Rule, ...]:
     """Every rule of `table`, those of the schema first.
 
-    future_tolerance_hours: hours a time may lie after as_of. severities: by rule name, instead of the built-in ones.
-    Raises `SettingsError` where `severities` names no rule, or would let through what the schema forbids.
+    future_tolerance_hours: hours a time may lie after as_of. changes: to built-in severities and bounds; those of the
+    rules of other tables, and of whole batches (`batch_…`), are passed over. Raises `SettingsError` where `changes`
+    names no rule, or would let through what the schema forbids.
     """
-    rules = (
+    rules, others = _built_in(table, future_tolerance_hours), _built_in(ITEMS if table is EVENTS else EVENTS, 0)
+    known = {rule.name for rule in (*rules, *others)} - {UNREADABLE}
+    for name, change in (changes or {}).items():
+        if name not in known and not name.startswith(OF_BATCH):
+            raise SettingsError(f"there is no rule {name!r}; the rules are {', '.join(sorted(known))}")
+        for rule in (*rules, *others):
+            if rule.name == name:
+                _refuse_senseless(rule, change)
+    return tuple(replace(rule, **(changes or {}).get(rule.name, {})) for rule in rules)
+
+
+def _built_in(table: Table, future_tolerance_hours: float) -> tuple[Rule, ...]:
+    return (
         *(rule for column in contract(table) for rule in _of_column(column, future_tolerance_hours)),
         *_of_text(table),
         *(_of_events() if table is EVENTS else ()),
+        *(_of_written_text() if table is EVENTS else ()),
         Rule(UNREADABLE, None, "values that the source could not read", unreadable(), "", maximum=0, promised=True),
         *_of_identity(table),
     )
-    return _with_severities(rules, severities or {}, table)
 
 
 def _of_column(column: Column, future_tolerance_hours: float) -> tuple[Rule, ...]:
@@ -113,11 +132,21 @@ def _of_column(column: Column, future_tolerance_hours: float) -> tuple[Rule, ...
 
 
 def _of_text(table: Table) -> tuple[Rule, ...]:
-    """Strings must have been read with the right encoding."""
-    reason = "{} holds control or replacement characters, or was read with the wrong encoding; name the right one"
+    """Strings must have been read with the right encoding; what else is wrong with prose is noted."""
+    damaged = "{} holds control or replacement characters, or was read with the wrong encoding; name the right one"
     columns = [c.name for c in contract(table) if c.type in ("string", "list<string>") and not c.one_of]
     columns.sort(key=lambda name: name not in PROSE[table.name])  # the column that matters most is named first
-    return tuple(Rule("encoding", n, "damaged values", damage(n), reason.format(n), maximum=0) for n in columns)
+    left = "{} holds tags that are no HTML, or a template that nobody filled in; take them out"
+    blanked = "{} held personal data, which was blanked out"
+    prose = PROSE[table.name]
+    return (
+        *(Rule("encoding", n, "damaged values", damage(n), damaged.format(n), maximum=0) for n in columns),
+        *(Rule("markup", n, "tags", tags(n), left.format(n), maximum=0, severity="info") for n in prose),
+        *(
+            Rule("personal_data", n, "pieces blanked out", personal(n), blanked.format(n), maximum=0, severity="info")
+            for n in prose
+        ),
+    )
 
 
 def _of_events() -> tuple[Rule, ...]:
@@ -132,6 +161,26 @@ def _of_events() -> tuple[Rule, ...]:
     )
 
 
+def _of_written_text() -> tuple[Rule, ...]:
+    """What reviews and comments should not be; the bounds were set on 10,180 English reviews that somebody wrote.
+
+    Of those none repeats more than 0.13 of itself, none is liker than 0.17 to another, and one holds more than one
+    link. A text without a word stops no row: its rating is worth having, and models pass over it.
+    """
+    text, user = EVENTS["text"].name, USER_ID.name
+    return (
+        Rule("too_short", text, "words", words(), "write at least one word", minimum=1, severity="info"),
+        Rule("link_spam", text, "links and contacts", contacts(), "the text holds too many links", maximum=3),
+        Rule("only_links", text, "share of links", link_share(), "the text is little but links", maximum=0.8),
+        Rule("repetition", text, "share repeated", repetition(), "the text repeats itself throughout", maximum=0.5),
+        Rule(NEAR_DUPLICATE, text, "likeness", None, "another user's text says nearly the same", maximum=0.85),
+        Rule(
+            "personal_id", user, "personal ids", personal_id(),
+            f"{user} is itself personal data, such as a mail address; give users other ids", maximum=0, severity="info",
+        ),
+    )  # fmt: skip
+
+
 def _of_identity(table: Table) -> tuple[Rule, ...]:
     """One id, one content; the same row once more is no fault."""
     key = table.key[0]
@@ -142,13 +191,22 @@ def _of_identity(table: Table) -> tuple[Rule, ...]:
     )
 
 
-def _with_severities(rules: tuple[Rule, ...], severities: Mapping[str, Severity], table: Table) -> tuple[Rule, ...]:
-    names = {rule.name for rule in rules} - {UNREADABLE}
-    for name, severity in severities.items():
-        if name not in names:
-            raise SettingsError(f"table {table.name!r} has no rule {name!r}; it has {', '.join(sorted(names))}")
-        if severity not in SEVERITIES:
-            raise SettingsError(f"rule {name!r}: severity {severity!r} is none of {', '.join(SEVERITIES)}")
-        if severity == "info" and any(rule.promised for rule in rules if rule.name == name):
-            raise SettingsError(f"rule {name!r} cannot be info: the schema of {table.name!r} promises that it holds")
-    return tuple(replace(rule, severity=severities.get(rule.name, rule.severity)) for rule in rules)
+def _refuse_senseless(rule: Rule, change: Mapping[str, Any]) -> None:
+    """Raise `SettingsError` where a change is none that can be made to `rule`."""
+    severity = change.get("severity", rule.severity)
+    if unknown := sorted(set(change) - {"severity", "minimum", "maximum"}):
+        raise SettingsError(f"rule {rule.name!r} has no {unknown[0]!r}; set its severity, minimum or maximum")
+    if severity not in SEVERITIES:
+        raise SettingsError(f"rule {rule.name!r}: severity {severity!r} is none of {', '.join(SEVERITIES)}")
+    if severity == "info" and rule.promised:
+        raise SettingsError(f"rule {rule.name!r} cannot be info: the schema promises that it holds")
+    for name, wider in (("minimum", -1), ("maximum", 1)):
+        bound, built_in = change.get(name), getattr(rule, name)
+        if bound is None:
+            continue
+        if built_in is None:
+            raise SettingsError(f"rule {rule.name!r} has no {name}; it holds the number of {rule.measured}")
+        if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+            raise SettingsError(f"rule {rule.name!r}: {name} is no number")
+        if rule.promised and wider * bound > wider * built_in:
+            raise SettingsError(f"rule {rule.name!r}: {name} goes beyond {built_in:g}, which the schema promises")

@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.quality.damage import damaged
-from tasks.text import normalise
+from tasks.text import find_personal, marked, normalise
+from tasks.text.redaction import HINT
 
 _INERT = (
     " -%'-;=-~"  # ASCII without control characters, and without & and <, which may begin markup
@@ -28,15 +29,19 @@ _DOUBTFUL = f"[^{_INERT}]|  |^ | $"
 
 @dataclass(frozen=True)
 class Strings:
-    """A column of strings: `clean`, (n,), null where blank; `changed`, rows whose string is not what came."""
+    """A column of strings: `clean`, (n,), null where blank; `changed`, rows whose string is not what came.
+
+    personal: pieces of personal data that were blanked out, (n,).
+    """
 
     clean: pa.Array
     changed: NDArray[np.bool_]
     damage: NDArray[np.bool_]
+    personal: NDArray[np.int64]
 
 
 def read_strings(values: pa.Array, *, prose: bool, limit: int | None) -> Strings:
-    """Look at a column of strings; of prose each is normalised, but for those longer than `limit`.
+    """Look at a column of strings; prose is normalised and redacted, but for what is longer than `limit`.
 
     A string beyond the limit, which may be huge, stays as it came: it will not be accepted.
     """
@@ -44,20 +49,23 @@ def read_strings(values: pa.Array, *, prose: bool, limit: int | None) -> Strings
     damage = np.zeros(len(values), dtype=bool)
     damage[doubtful] = damaged(values.filter(pa.array(doubtful)))
     clean, changed = (values, np.zeros(len(values), dtype=bool))
+    personal = np.zeros(len(values), dtype=np.int64)
     if prose:
         clean, changed = _normalised(values, doubtful, limit)
+        clean, personal = _redacted(clean, limit)
     trimmed = clean if prose else pc.utf8_trim_whitespace(clean)  # prose in its form has no white space around it
     blank = np.asarray(pc.equal(trimmed, "").fill_null(False))
     if blank.any():
         clean = pc.if_else(pa.array(blank), pa.scalar(None, type=clean.type), clean)
-    return Strings(clean, changed | blank, damage)
+    return Strings(clean, changed | blank | (personal > 0), damage, personal)
 
 
 def read_lists(values: pa.Array) -> Strings:
     """Look at a column of lists of strings; an absent list is an empty one."""
     damage = np.zeros(len(values), dtype=bool)
     damage[np.asarray(pc.list_parent_indices(values))[damaged(pc.list_flatten(values))]] = True
-    return Strings(values.fill_null([]) if values.null_count else values, np.asarray(pc.is_null(values)), damage)
+    filled = values.fill_null([]) if values.null_count else values
+    return Strings(filled, np.asarray(pc.is_null(values)), damage, np.zeros(len(values), dtype=np.int64))
 
 
 def inert(texts: pa.Array) -> NDArray[np.bool_]:
@@ -67,10 +75,28 @@ def inert(texts: pa.Array) -> NDArray[np.bool_]:
 
 def _normalised(texts: pa.Array, doubtful: NDArray[np.bool_], limit: int | None) -> tuple[pa.Array, NDArray[np.bool_]]:
     """The texts with the doubtful ones normalised, and which those are."""
-    if limit is not None:
-        doubtful = doubtful & np.asarray(pc.less_equal(pc.utf8_length(texts), limit).fill_null(False))
+    doubtful = doubtful & _within(texts, limit)
     if not doubtful.any():
         return texts, doubtful
     mask = pa.array(doubtful)
     better = [normalise(text) for text in texts.filter(mask).to_pylist()]
     return pc.replace_with_mask(texts, mask, pa.array(better, type=texts.type)), doubtful
+
+
+def _redacted(texts: pa.Array, limit: int | None) -> tuple[pa.Array, NDArray[np.int64]]:
+    """The texts without personal data, and how many pieces each held; the few texts that may hold any are looked at."""
+    counts = np.zeros(len(texts), dtype=np.int64)
+    at = np.flatnonzero(np.asarray(pc.match_substring_regex(texts, HINT).fill_null(False)) & _within(texts, limit))
+    suspects = texts.take(pa.array(at)).to_pylist()
+    found = [find_personal(text) for text in suspects]
+    counts[at] = [len(pieces) for pieces in found]
+    if not counts.any():
+        return texts, counts
+    better = [marked(text, pieces) for text, pieces in zip(suspects, found, strict=True) if pieces]
+    return pc.replace_with_mask(texts, pa.array(counts > 0), pa.array(better, type=texts.type)), counts
+
+
+def _within(texts: pa.Array, limit: int | None) -> NDArray[np.bool_]:
+    if limit is None:
+        return np.asarray(pc.is_valid(texts))
+    return np.asarray(pc.less_equal(pc.utf8_length(texts), limit).fill_null(False))

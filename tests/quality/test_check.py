@@ -174,11 +174,14 @@ def test_too_large_a_share_of_bad_rows_refuses_the_batch_and_says_which_rules() 
 
 def test_a_rule_made_critical_refuses_the_batch_for_one_row() -> None:
     with pytest.raises(BatchRefused, match=r"a critical rule \(unknown_item\) was broken"):
-        run(batch_check(known_items={"i1"}, severities={"unknown_item": "critical"}), chunk({}, {"item_id": "i2"}))
+        run(
+            batch_check(known_items={"i1"}, changes={"unknown_item": {"severity": "critical"}}),
+            chunk({}, {"item_id": "i2"}),
+        )
 
 
 def test_a_rule_made_info_is_noted_and_lets_the_row_through() -> None:
-    check = batch_check(severities={"encoding": "info"})
+    check = batch_check(changes={"encoding": {"severity": "info"}})
     accepted, quarantine, verdict = run(check, chunk({"text": "It sounds \ufffd good to me."}))
     assert len(accepted) == 1
     assert quarantine.empty
@@ -186,16 +189,36 @@ def test_a_rule_made_info_is_noted_and_lets_the_row_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("severities", "says"),
+    ("changes", "says"),
     [
-        ({"encodng": "info"}, "no rule 'encodng'"),
-        ({"encoding": "fatal"}, "none of"),
-        ({"missing_user_id": "info"}, "schema"),
+        ({"encodng": {"severity": "info"}}, "no rule 'encodng'; the rules are .*encoding"),
+        ({"encoding": {"severity": "fatal"}}, "none of"),
+        ({"missing_user_id": {"severity": "info"}}, "schema promises"),
+        ({"too_short": {"maximum": 3}}, "'too_short' has no maximum; it holds the number of words"),
+        ({"too_short": {"minimum": "two"}}, "minimum is no number"),
+        ({"too_short": {"minimum": float("nan")}}, "minimum is no number"),
+        ({"too_short": {"least": 2}}, "has no 'least'"),
+        ({"rating_scale": {"maximum": 10}}, "maximum goes beyond 5, which the schema promises"),
+        ({"price_range": {"minimum": -1}}, "minimum goes beyond 0"),
     ],
 )
-def test_severities_that_make_no_sense_are_refused(severities: dict[str, Any], says: str) -> None:
+def test_changes_of_rules_that_make_no_sense_are_refused(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(SettingsError, match=says):
-        batch_check(severities=severities)
+        batch_check(changes=changes)
+
+
+def test_bounds_and_severities_can_be_changed_and_those_of_other_rules_are_passed_over() -> None:
+    changes = {
+        "too_short": {"severity": "warning", "minimum": 3},
+        "rating_scale": {"maximum": 4},
+        "price_range": {"minimum": 1},
+        "batch_rows": {"maximum": 2},
+    }
+    rows = [{"text": "Loud."}, {"text": "Loud and clear."}, {"rating": 5.0}]
+    _, quarantine, verdict = run(batch_check(changes=changes), chunk(*rows))
+    assert list(zip(quarantine["position"], quarantine["rule"], strict=True)) == [(1, "too_short"), (3, "rating_scale")]
+    bounds = {e["rule"]: (e["severity"], e["minimum"]) for e in verdict.summary["expectations"]}
+    assert bounds["too_short"] == ("warning", 3)
 
 
 def test_an_end_of_the_interval_without_time_zone_is_refused() -> None:
