@@ -78,6 +78,12 @@ def test_a_stage_uses_only_itself_and_the_foundations(path: Path) -> None:
     assert ours <= FOUNDATIONS | {room_of(path)}
 
 
+@pytest.mark.parametrize("path", files("tasks/serving"), ids=ids)
+def test_the_read_service_uses_releases_and_the_foundations(path: Path) -> None:
+    ours = {name.split(".")[1] for name in imports(tree(path), path) if name.startswith("tasks.")}
+    assert ours <= FOUNDATIONS | {"releases", "serving"}
+
+
 @pytest.mark.parametrize("path", files("tasks/text"), ids=ids)
 def test_text_stands_below_the_stages(path: Path) -> None:
     ours = {name.split(".")[1] for name in imports(tree(path), path) if name.startswith("tasks.")}

@@ -4,6 +4,7 @@ A job takes and gives a *bag*: JSON values with `refs` (name → exact artifact)
 the jobs, so that naming a job loads no heavy library.
 """
 
+from tasks.jobs.freshness import watch_freshness
 from tasks.jobs.intake import check_chunk, discard_batch, ingest, keep_batch, read_batch, settle_batch
 from tasks.jobs.publication import (
     check_gate,
@@ -48,4 +49,5 @@ __all__ = [
     "settle_batch",
     "train_sequence",
     "verify_release",
+    "watch_freshness",
 ]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tasks.releases.freshness import Freshness
     from tasks.releases.manifest import Manifest
 
+WATCH = "watch_freshness"
 SAMPLE = 200
 """Keys of each block that are looked for online: where 2 % of the rows are missing, 98 of 100 looks find it."""
 
@@ -51,6 +52,27 @@ def check(now: str) -> dict[str, Any]:
     blocks = {table.name: _look(features, live, table, fresh, settings.seed) for table in schema.SERVED}
     findings = [sentence for name, block in blocks.items() for sentence in _findings(name, block)]
     return {"release": live.name, "as_of": live.as_of.isoformat(), "blocks": blocks, "findings": findings}
+
+
+def watch_freshness(now: str) -> dict[str, Any]:
+    """`check`, and an alert where it found something for the first time, or nothing for the first time since.
+
+    Gives `release`, `as_of` and `findings`.
+    """
+    from tasks.jobs import alerting
+
+    found = check(now)
+    if found["release"]:
+        blocks = found["blocks"].values()
+        alerting.report(
+            WATCH,
+            "stale" if found["findings"] else "ok",
+            at=parse_as_of(now),
+            reason="; ".join(found["findings"]),
+            waited_hours=max(block["age_seconds"] for block in blocks) / 3600,
+            allowed_hours=min(block["limit_seconds"] for block in blocks) / 3600,
+        )
+    return {name: found[name] for name in ("release", "as_of", "findings")}
 
 
 def _look(store: FeatureStore, live: Manifest, table: Table, fresh: Freshness, seed: int) -> dict[str, Any]:

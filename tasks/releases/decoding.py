@@ -54,8 +54,7 @@ def _floats(stored: bytes) -> Any:
     if stored[start] != _PACKED or data + packed != len(stored) or packed % 4:
         return _parsed(stored)
     array = np.frombuffer(stored[data:], "<f4")  # a copy, because four-byte numbers must begin at a fourth byte
-    # the sum of squares is finite unless a value is not, or is too large for this short cut
-    return array if math.isfinite(array.dot(array)) else [_number(value) for value in array.tolist()]
+    return array if np.isfinite(array).all() else [_number(value) for value in array.tolist()]
 
 
 def _varint(stored: bytes, start: int) -> tuple[int, int]:

@@ -38,6 +38,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
     },
     "roll_back_release": {"roll_back": set()},
     "watch_batches": {"check": set()},
+    "watch_freshness": {"check": set()},
 }
 STARTED_BY = {
     "ingest_events": None,
@@ -47,6 +48,7 @@ STARTED_BY = {
     "publish_release": "recommendations",
     "roll_back_release": None,
     "watch_batches": None,
+    "watch_freshness": None,
 }
 OUTLETS = {
     ("ingest_events", "keep_batch"): {"accepted_events", "accepted_items"},
