@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 import pydantic_settings
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 
 from tasks.errors import SettingsError
 
@@ -64,6 +65,12 @@ class Settings(BaseSettings):
         0.2, ge=0, le=1, description="a batch with a larger share of bad rows is refused"
     )
     future_tolerance_hours: float = Field(24, ge=0, description="hours an event may lie after as_of: clocks differ")
+    rules: dict[str, dict[Literal["severity", "minimum", "maximum"], str | float]] = Field(
+        {}, description='JSON: changes to rules by name, such as {"too_short": {"severity": "warning", "minimum": 2}}'
+    )
+    recent_texts: int = Field(
+        100_000, ge=0, description="latest accepted reviews and comments that new ones may copy; 112 bytes each"
+    )
 
     # alerts
     alert_targets: SecretStr = Field(
@@ -126,6 +133,8 @@ class Settings(BaseSettings):
         refuse_unknown(os.environ)
         try:
             super().__init__(**values)
+        except UnreadableSetting as error:  # JSON that is none; its message names the field and no value
+            raise SettingsError(f"settings: {error}; write it as JSON") from None
         except ValidationError as error:
             lines = "; ".join(f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors())
             raise SettingsError(f"settings: {lines}") from None

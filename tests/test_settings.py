@@ -34,3 +34,17 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_every_setting_says_what_it_means() -> None:
     assert [n for n, f in Settings.model_fields.items() if not f.description] == []
+
+
+def test_rules_are_changed_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PENCHANT_RULES", '{"too_short": {"severity": "warning", "minimum": 2}}')
+    assert Settings().rules == {"too_short": {"severity": "warning", "minimum": 2}}
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"too_short": 2}', '{"too_short": {"least": 2}}'])
+def test_rules_that_are_no_such_json_are_an_error_that_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PENCHANT_RULES", value)
+    with pytest.raises(SettingsError, match="(?i)rules"):
+        Settings()
