@@ -10,10 +10,10 @@ from typing import Any
 
 from airflow.sdk import dag, task
 from pipeline_alerts import hourly_if_watched, watch
-from pipeline_policy import JUDGED
+from pipeline_policy import WATCH
 
 
-@dag(schedule=hourly_if_watched(), doc_md=__doc__, **JUDGED)
+@dag(schedule=hourly_if_watched(), doc_md=__doc__, **WATCH)
 def watch_batches() -> None:
     """One task: look at the age of the newest batch."""
 

@@ -72,3 +72,6 @@ PIPELINE: dict[str, Any] = {
 
 JUDGED: dict[str, Any] = {name: value for name, value in PIPELINE.items() if name != "on_success_callback"}
 """Arguments of a DAG that says itself how things stand: its run may go well and yet have found a batch late or bad."""
+
+WATCH: dict[str, Any] = {name: value for name, value in JUDGED.items() if name != "deadline"}
+"""Arguments of a DAG that watches others: nobody waits for its runs."""

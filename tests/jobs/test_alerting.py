@@ -172,6 +172,7 @@ def test_death_between_delivering_and_noting_it_sends_again_under_the_same_key(
     assert len(hooked.posts) == 2
 
 
+@pytest.mark.slow
 def test_several_processes_at_once_send_each_alert_once(hooked: Hooked) -> None:
     context = multiprocessing.get_context("spawn")
     workers = [context.Process(target=_fail, args=(name,)) for name in ("score_hybrid", "score_hybrid", "publish")]
