@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import ssl
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tasks.alerts import Message, Target, deliver, read_targets
 from tasks.errors import DeliveryError
-from tests.alerts.servers import LOOPBACK, free_port, hanging, only, smtp, webhook
+from tests.alerts.servers import LOOPBACK, certificate, free_port, hanging, only, smtp, webhook
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH")  # the test server's own worry
 SECRET = "s3cr3t-w0rd"
@@ -73,6 +75,23 @@ def test_a_password_is_used_but_not_over_a_plain_connection_unless_asked() -> No
         assert send(mail(postbox.port, "&tls=none", f"penchant:{SECRET}@")) == ""
         assert send(mail(postbox.port, "&tls=none", "penchant:wrong@")) == "SMTPAuthenticationError 535"
         assert "TLS" in send(mail(postbox.port, "&tls=required"))
+    assert len(postbox.mails) == 1
+
+
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_mail_is_ciphered_and_an_unknown_certificate_is_refused(
+    scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pem = certificate(tmp_path)
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(pem)
+    way = {"tls_context": secure, "require_starttls": True} if scheme == "smtp" else {"ssl_context": secure}
+    users = {**only(b"penchant", SECRET.encode()), "auth_require_tls": scheme == "smtp"}
+    with smtp(**way, **users) as postbox:
+        address = mail(postbox.port, user=f"penchant:{SECRET}@", scheme=scheme).replace(LOOPBACK, "localhost")
+        assert send(address) == "SSLCertVerificationError"
+        monkeypatch.setenv("SSL_CERT_FILE", str(pem))
+        assert send(address) == ""
     assert len(postbox.mails) == 1
 
 
