@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from tasks import schema
 from tasks.jobs.live.base import LIVE_BASE, write_base
-from tasks.jobs.workspace import Refs
+from tasks.jobs.workspace import Refs, chosen
 from tasks.settings import Settings
 from tasks.store import Store
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tasks.scoring import ContentFeatures, IdMap, Scorer
 
 SCORERS = "scorers"
+SETTINGS_FILE = "settings.json"
+KEPT_SETTINGS = ("long_half_life_days", "short_half_life_days", "recommendations")
 _HASH, _VECTOR = schema.TEXT_HASH.name, schema.TEXT_VECTORS["vector"].name
 
 
@@ -42,10 +45,17 @@ def keep_live(
             folder, events, known, state, people.topics[: len(known)], space_of(store, refs, events),
             (settings.long_half_life_days, settings.short_half_life_days),
         )  # fmt: skip
+        (folder / SETTINGS_FILE).write_text(json.dumps(chosen(settings, *KEPT_SETTINGS)))
         base = store.seal(folder, LIVE_BASE, rows=len(known), parents=refs.values())
     with store.writing(SCORERS) as folder:
         _save(scorers, folder)
         return {LIVE_BASE: base, SCORERS: store.seal(folder, SCORERS, rows=len(scorers), parents=refs.values())}
+
+
+def kept_settings(settings: Settings, folder: Path) -> Settings:
+    """`settings` with those that the base in `folder` was made with: a push follows the release, not its process."""
+    kept: dict[str, Any] = json.loads((folder / SETTINGS_FILE).read_text())
+    return settings.model_copy(update=kept)
 
 
 def load_scorers(folder: Path) -> dict[str, Scorer]:

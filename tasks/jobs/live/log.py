@@ -57,6 +57,8 @@ class Logged:
 
     events: pd.DataFrame
     """Rows of `schema.EVENTS`."""
+    arrived: pd.DataFrame
+    """Of each event, by the same index: `user_id`, `seq` and `pushed_at` by the database's clock."""
     vectors: Mapping[str, NDArray[np.float32]]
     """Vectors (d,) of their texts by text hash, in the encoder's space that was asked for; others are missing."""
 
@@ -108,12 +110,13 @@ def append(
 
 def of_users(connection: sa.Connection, users: Sequence[str], encoder: str) -> Logged:
     """Every event of `users`, with the vectors in the space of `encoder`."""
-    statement = sa.select(PUSHED.c.event, PUSHED.c.encoder, PUSHED.c.vector).where(PUSHED.c.user_id.in_(users))
-    rows = connection.execute(statement.order_by(PUSHED.c.seq)).all()
-    events = frame_of([event for event, _, _ in rows])
+    statement = sa.select(PUSHED).where(PUSHED.c.user_id.in_(users)).order_by(PUSHED.c.seq)
+    rows = connection.execute(statement).all()
+    events = frame_of([row.event for row in rows])
     found = zip(events[_HASH], rows, strict=True)
-    vectors = {h: np.frombuffer(vector, "<f4") for h, (_, space, vector) in found if space == encoder and vector}
-    return Logged(events.sort_values(_TIME, kind="stable", ignore_index=True), vectors)
+    vectors = {h: np.frombuffer(row.vector, "<f4") for h, row in found if row.encoder == encoder and row.vector}
+    arrived = pd.DataFrame([(r.user_id, r.seq, r.pushed_at) for r in rows], columns=[_USER, "seq", "pushed_at"])
+    return Logged(events.sort_values(_TIME, kind="stable"), arrived, vectors)
 
 
 def users_between(engine: sa.Engine, after: int, through: int) -> list[str]:

@@ -24,7 +24,7 @@ from tasks import schema
 from tasks.errors import ReleaseError
 from tasks.jobs.corpus import newest_items
 from tasks.jobs.live.base import LIVE_BASE, Base, People
-from tasks.jobs.live.keeping import SCORERS, load_scorers
+from tasks.jobs.live.keeping import SCORERS, kept_settings, load_scorers
 from tasks.jobs.live.log import Logged
 from tasks.jobs.scores import BLEND, by_language
 from tasks.jobs.vectors import SEQUENCE_MODEL, load_sequence
@@ -78,7 +78,7 @@ class LiveRelease:
         if not len(logged.events):
             return logged
         known, _ = self.base.known.find(logged.events, schema.EVENTS)
-        return replace(logged, events=logged.events[~known].reset_index(drop=True))
+        return replace(logged, events=logged.events[~known])
 
     def vectors(self, logged: Logged) -> dict[str, NDArray[np.float32]]:
         """The vector of every text of `logged`; those that were kept in another space are made anew."""
@@ -106,10 +106,10 @@ class LiveRelease:
         return stepped
 
     def rows(self, users: Sequence[str], logged: Logged, parts: dict[str, float] | None = None) -> Frames:
-        """Rows of vectors, evolution, activity and recommendations of `users` (unique), given what was pushed.
+        """Rows of vectors, evolution, activity and recommendations of `users` (unique), each with an event in `logged`.
 
-        A row is dated by the user's latest event, or by the release where that is later. `parts` collects how many
-        milliseconds `step` and `score` took.
+        A row is as of the arrival of the user's last event. `parts` collects how many milliseconds `step` and `score`
+        took.
         """
         from tasks import interests
 
@@ -118,8 +118,7 @@ class LiveRelease:
             people, events = self.base.people(users), logged.events[logged.events[_USER].isin(users)]
             vectors = self.vectors(replace(logged, events=events))
             whole = pd.concat([people.events, events[people.events.columns]], ignore_index=True)
-            dated = whole.groupby(_USER)[_TIME].max().clip(lower=pd.Timestamp(self.manifest.as_of))
-            as_of: datetime = dated.max().to_pydatetime()
+            as_of: datetime = whole[_TIME].max().to_pydatetime()
             state = self.state(people, events, vectors)
             tastes = self._tastes(people, events, vectors, as_of)
             model = self.refs[SEQUENCE_MODEL].version
@@ -131,14 +130,25 @@ class LiveRelease:
         with timed(parts, "score"):
             spoken = frames[schema.USER_ACTIVITY.name].set_index(_USER)["language"].dropna().to_dict()
             frames[schema.RECOMMENDATIONS.name] = self._recommended(people, whole, tastes, state, spoken, as_of)
+        dated = self._dated(logged.arrived.loc[events.index])
         return {name: frame.assign(**{_AS_OF: frame[_USER].map(dated)}) for name, frame in frames.items()}
+
+    def _dated(self, arrived: pd.DataFrame) -> pd.Series:
+        """Event time of each user's rows: later than the release and than any row before, whatever the clocks say.
+
+        The arrival of the last event, or the release's time where the database's clock is behind that, and a
+        microsecond for each event that the log has ever had.
+        """
+        last = arrived.groupby(_USER)[["pushed_at", "seq"]].max()
+        times = last["pushed_at"].dt.tz_convert("UTC").clip(lower=pd.Timestamp(self.manifest.as_of))
+        return times + pd.to_timedelta(last["seq"], unit="us")
 
     def _tastes(
         self, people: People, events: pd.DataFrame, vectors: Mapping[str, NDArray[np.float32]], as_of: datetime
     ) -> pd.DataFrame:
         from tasks.interests.running import Space, carried_on, vectors_of
 
-        said = np.array(list(vectors.values()), np.float32).reshape(len(vectors), -1)
+        said = np.array(list(vectors.values()), np.float32).reshape(-1, self.base.vector)
         items = pd.Index(self.catalogue.ids[self.described])
         space = Space(pd.Index(list(vectors), dtype=object), said, items, self.about.long_term[self.described])
         rows = pd.Index(people.users).get_indexer(events[_USER])
@@ -180,7 +190,7 @@ class LiveRelease:
     ) -> Histories:
         from tasks.embeddings import build_histories
 
-        matrix = np.array(list(vectors.values()), np.float32).reshape(len(vectors), self.base.vector)
+        matrix = np.array(list(vectors.values()), np.float32).reshape(-1, self.base.vector)
         return build_histories(
             events, self.catalogue.ids.tolist(), users, text_hashes=list(vectors), text_vectors=matrix
         )
@@ -207,6 +217,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
     if LIVE_BASE not in refs or SCORERS not in refs:
         raise ReleaseError(f"release {manifest.name} was made before events could be pushed; score and publish again")
     encoder = encoder or load_encoder(settings)
+    folder = store.folder(refs[LIVE_BASE])
     items = newest_items(store, refs)
     catalogue = scoring.IdMap(items[_ITEM])
     content = store.read_frame(refs[schema.ITEM_CONTENT.name], schema.ITEM_CONTENT)
@@ -223,7 +234,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
         content=about.long_term,
     )
     return LiveRelease(
-        manifest, refs, store, settings, Base(store.folder(refs[LIVE_BASE])), encoder,
+        manifest, refs, store, kept_settings(settings, folder), Base(folder), encoder,
         OnlineCheck(schema.EVENTS, known_items=pd.Index(sorted(items[_ITEM])),
                     future_tolerance_hours=settings.future_tolerance_hours),
         sequence, sequence.items().detach().cpu().numpy(), catalogue, about,

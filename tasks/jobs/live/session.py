@@ -160,14 +160,10 @@ class Live:
         return len(moved)
 
     def write(self, release: LiveRelease, frames: Frames) -> None:
-        """Write rows of some users online, into the views of `release`."""
-        from feature_repo.features import view_name
-        from tasks.releases.manifest import served
+        """Write rows of some users online, over those of `release`, in all tables or in none."""
+        from tasks.releases.writing import write_rows
 
-        for name, frame in frames.items():
-            if len(frame):
-                stamped = frame.assign(**{schema.RELEASE.name: release.name})
-                self.features.write_to_online_store(view_name(served(name), release.name), stamped)
+        write_rows(self.features, release.manifest, frames)
 
     def _checked(
         self, release: LiveRelease, event: str | Mapping[str, Any], now: datetime
