@@ -24,7 +24,7 @@ import numpy as np
 from scipy import sparse
 
 from benchmarks.ranking_inputs import Corpus, read_corpus
-from benchmarks.ranking_methods import Method, methods
+from benchmarks.ranking_methods import Learning, Method, methods
 from tasks.embeddings.encoder import Encoder
 from tasks.errors import PenchantError
 from tasks.evaluation import coverage, from_ranks, interval, mid_ranks, of_lists, paired
@@ -33,6 +33,7 @@ from tasks.scoring.top import block_users, highest
 
 HYBRID, MAIN, K = "hybrid", "ndcg@10", 10
 BLEND_USERS = 10_000  # more do not change the weights
+LSTM = ({}, {"dropout": 0.3})
 PROTOCOL = " ".join(__doc__.split("\n\n")[2].split())
 
 
@@ -68,7 +69,8 @@ def run(corpus: Corpus, given: argparse.Namespace, began: float) -> dict[str, An
     scorers: dict[str, Scorer] = {}
     settings: dict[str, Any] = {}
     seconds: dict[str, float] = {}
-    for name, method in methods(corpus, given.seed, given.device, given.epochs).items():
+    lstm = Learning(given.device, given.epochs, sample, given.lstm, given.keep)
+    for name, method in methods(corpus, lstm, given.seed).items():
         if given.methods and name not in given.methods:
             continue
         start = time.perf_counter()
@@ -205,6 +207,8 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--device", default="auto", help="where the neural models run")
     parser.add_argument("--encoder", default="default", help="encoder of the items' text")
     parser.add_argument("--epochs", type=int, default=40, help="most passes of the LSTM over the histories")
+    parser.add_argument("--lstm", type=json.loads, default=LSTM, help="JSON list of the LSTM's settings to try")
+    parser.add_argument("--keep", type=Path, help="folder of trained LSTMs, taken from there where they are")
     parser.add_argument("--budget", type=float, default=600, help="seconds each method may try settings for")
     parser.add_argument("--tuning-users", type=int, default=4_000, help="users whose validation items choose settings")
     parser.add_argument("--methods", nargs="*", help="only these methods")

