@@ -46,5 +46,5 @@ def test_rules_that_are_no_such_json_are_an_error_that_names_the_setting(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("PENCHANT_RULES", value)
-    with pytest.raises(SettingsError, match="(?i)rules"):
+    with pytest.raises(SettingsError, match=r"(?i)rules"):
         Settings()

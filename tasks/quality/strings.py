@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tasks.quality.damage import damaged
-from tasks.text import find_personal, marked, normalise
-from tasks.text.redaction import HINT
+from tasks.text import normalise
+from tasks.text.redaction import HINT, take_out
 
 _INERT = (
     " -%'-;=-~"  # ASCII without control characters, and without & and <, which may begin markup
@@ -88,11 +88,11 @@ def _redacted(texts: pa.Array, limit: int | None) -> tuple[pa.Array, NDArray[np.
     counts = np.zeros(len(texts), dtype=np.int64)
     at = np.flatnonzero(np.asarray(pc.match_substring_regex(texts, HINT).fill_null(False)) & _within(texts, limit))
     suspects = texts.take(pa.array(at)).to_pylist()
-    found = [find_personal(text) for text in suspects]
-    counts[at] = [len(pieces) for pieces in found]
+    taken = [take_out(text) for text in suspects]
+    counts[at] = [pieces for _, pieces in taken]
     if not counts.any():
         return texts, counts
-    better = [marked(text, pieces) for text, pieces in zip(suspects, found, strict=True) if pieces]
+    better = [text for text, pieces in taken if pieces]
     return pc.replace_with_mask(texts, pa.array(counts > 0), pa.array(better, type=texts.type)), counts
 
 

@@ -3,14 +3,13 @@ personal."""
 
 from tasks.text.language import detect_language, detect_languages
 from tasks.text.normalise import normalise, text_hash
-from tasks.text.redaction import find_personal, marked, redact
+from tasks.text.redaction import find_personal, redact
 from tasks.text.words import sentences, singular, tokenise
 
 __all__ = [
     "detect_language",
     "detect_languages",
     "find_personal",
-    "marked",
     "normalise",
     "redact",
     "sentences",

@@ -8,7 +8,7 @@ Numbering plans are those of the library `phonenumbers` (Google's libphonenumber
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
 import phonenumbers
@@ -43,7 +43,7 @@ _FORMS: tuple[tuple[str, Callable[[str], bool]], ...] = (
     (r"[1-9]\d{5}(?:18|19|20)\d{9}[\dXx]", ric.is_valid),  # China: region, birthday, sequence, checksum
     (r"\d{3}-\d{2}-\d{4}", ssn.is_valid),  # USA: the form with hyphens, in the ranges that are given out
     (r"\d{6}-[1-8]\d{6}", rrn.is_valid),  # Korea: birthday, sequence, checksum
-    (r"[2-9]\d{3} \d{4} \d{4}", aadhaar.is_valid),  # India: Verhoeff checksum
+    (r"(?<!\d )[2-9]\d{3} \d{4} \d{4}(?! \d)", aadhaar.is_valid),  # India: Verhoeff checksum
     (r"\d{3}\.\d{3}\.\d{3}-\d{2}", cpf.is_valid),  # Brazil: two checksums
 )
 _IDS = tuple((re.compile(_EDGE + form + _END), valid) for form, valid in _FORMS)
@@ -98,14 +98,17 @@ class Found(NamedTuple):
 
 def redact(text: str) -> str:
     """`text` with `[email]`, `[phone]`, `[id]` or `[card]` in the place of personal data; twice is once."""
-    return marked(text, find_personal(text))
+    return take_out(text)[0]
 
 
-def marked(text: str, found: Sequence[Found]) -> str:
-    """`text` with marks in the place of what was found in it."""
-    for one in reversed(found):
-        text = text[: one.start] + MARKS[one.kind] + text[one.end :]
-    return text
+def take_out(text: str) -> tuple[str, int]:
+    """The same, and how many pieces were taken out; again and again, because one piece may have hidden the next."""
+    pieces = 0
+    while found := find_personal(text):
+        pieces += len(found)
+        for one in reversed(found):
+            text = text[: one.start] + MARKS[one.kind] + text[one.end :]
+    return text, pieces
 
 
 def find_personal(text: str) -> list[Found]:
@@ -120,7 +123,7 @@ def find_personal(text: str) -> list[Found]:
     plain = text.translate(_HALF_WIDTH) if not text.isascii() else text
     taken = [match.span() for match in LINK.finditer(plain) if "@" not in match.group()]
     found: list[Found] = []
-    for one in (*_emails(plain), *_ids(plain), *_cards(plain), *_phones(plain)):
+    for one in (*_emails(plain), *_cards(plain), *_ids(plain), *_phones(plain)):
         if all(one.end <= start or end <= one.start for start, end in taken):
             taken.append((one.start, one.end))
             found.append(one)
