@@ -12,19 +12,21 @@ from functools import cache
 from html import escape
 from typing import Any
 
-from tasks.quality.expectations import GX_VERSION  # first: it quietens Great Expectations before its import
+from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.expectations.metadata_types import FailureSeverity
+from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.render.view.view import DefaultJinjaPageView
+from jinja2 import ChoiceLoader, Environment, PackageLoader
 
-from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult  # isort: skip
-from great_expectations.expectations.expectation_configuration import ExpectationConfiguration  # isort: skip
-from great_expectations.expectations.metadata_types import FailureSeverity  # isort: skip
-from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer  # isort: skip
-from great_expectations.render.view.view import DefaultJinjaPageView  # isort: skip
-from jinja2 import ChoiceLoader, Environment, PackageLoader  # isort: skip
+from tasks.quality.batch_suite import SUITE
+from tasks.quality.expectations import GX_VERSION
+from tasks.quality.rules import UNREADABLE
 
-from tasks.quality.batch_suite import SUITE  # isort: skip
-
+_REASONS = {UNREADABLE: "the source could not read these values; the quarantine says which, and why"}
+"""Of rules that have no single reason, and so none in the suite."""
 Card = dict[str, Any]
-"""A report in short: batch_id, source, as_of, written_at, refused, rows, broken (rule → rows) and alarms (rules)."""
+"""A report in short: batch_id, source, as_of, written_at, refused, rows, broken (rule → rows; what is merely noted is not) and alarms."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def card(parts: Sequence[Part], *, written_at: str, refused: bool) -> Card:
         for name in rows:
             rows[name] += part.summary["rows"][name]
         for line in _lines(part):
-            if line["unexpected"]:
+            if line["unexpected"] and line["severity"] != "info":
                 broken[line["rule"]] = broken.get(line["rule"], 0) + line["unexpected"]
     alarms = [
         line["rule"] for s in summaries if s["table"] == SUITE for line in s["expectations"] if line["unexpected"]
@@ -110,7 +112,11 @@ def _lines(part: Part) -> list[dict[str, Any]]:
     }
     table, rows = part.summary["table"], part.summary["rows"]["in"]
     lines = [
-        {**line, "table": table, "reason": reasons.get((line["rule"], line["column"]), "")}
+        {
+            **line,
+            "table": table,
+            "reason": reasons.get((line["rule"], line["column"])) or _REASONS.get(line["rule"], ""),
+        }
         for line in part.summary["expectations"]
     ]
     lines += [
@@ -119,7 +125,7 @@ def _lines(part: Part) -> list[dict[str, Any]]:
             "column": None,
             "table": table,
             "severity": "warning",
-            "reason": "the source could not be read here; the quarantine names the place",
+            "reason": f"one of the values counted as {UNREADABLE}",
             "unexpected": count,
             "unexpected_percent": 100 * count / rows if rows else 0.0,
         }

@@ -164,9 +164,8 @@ def _freshness(profile: Profile, as_of: datetime, limit: float, severity: Severi
 def _size_sentence(profile: Profile, recent: Sequence[Profile], shift: Shift) -> str:
     rows, days = (float(np.median([getattr(one, name) for one in recent])) for name in ("rows", "span"))
     many = "" if shift.effect < 1.05 else f", {shift.effect:.1f} times too {'few' if shift.statistic < 0 else 'many'}"
-    return (
-        f"{profile.rows:,} rows over {profile.span:,} days beside {rows:,.0f} over {days:,.0f} in a recent batch{many}."
-    )
+    now, usual = (f"{n:,.0f} day{'' if n == 1 else 's'}" for n in (profile.span, days))
+    return f"{profile.rows:,} rows over {now} beside {rows:,.0f} over {usual} in a recent batch{many}."
 
 
 def _share_sentence(what: str) -> Callable[[Counts, Counts, Shift], str]:
