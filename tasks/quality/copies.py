@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import rensa
 from numpy.typing import NDArray
 
-from tasks.quality.flat import pieces_of, utf8, windows
+from tasks.quality.flat import MULTIPLIER, blocks_of, sampled
 from tasks.quality.seen import Hashes, Seen
 from tasks.schema import EVENTS, USER_ID
 
@@ -36,8 +36,6 @@ is what honest people write."""
 WRITTEN = ("review", "comment")
 """Kinds of events that somebody wrote for others to read."""
 _SEED = 42  # of the permutations; another seed is another signature
-_KEEP = np.uint64(3)
-_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # Knuth, The Art of Computer Programming 3, 6.4: 2⁶⁴ by the golden ratio
 _KEY, _TEXT, _KIND = EVENTS.key[0], EVENTS["text"].name, EVENTS["kind"].name
 
 
@@ -121,7 +119,7 @@ def unsigned() -> tuple[NDArray[np.int64], Signatures]:
 
 def signatures(texts: pa.Array) -> Signatures:
     """MinHash of the pieces of each text, (n, PERMUTATIONS); case makes no difference, and none may be null."""
-    blocks = [_signatures(block) for block in pieces_of(pc.utf8_lower(texts))]
+    blocks = [_signatures(block) for block in blocks_of(pc.utf8_lower(texts))]
     return np.concatenate(blocks) if blocks else Signed.none().matrix
 
 
@@ -131,17 +129,8 @@ def hashed(ids: pd.Series) -> Hashes:
 
 
 def _signatures(texts: pa.Array) -> Signatures:
-    data, starts, ends = utf8(texts)
-    hashes = windows(data) * _MULTIPLIER
-    hashes ^= hashes >> np.uint64(29)
-    at = np.flatnonzero((hashes & _KEEP) == 0)
-    first, last = np.searchsorted(at, starts), np.searchsorted(at, ends - 7)
-    between = np.zeros(len(at) + 1, dtype=np.int64)  # pieces that begin in one text and end in the next
-    np.add.at(between, last, 1)
-    np.add.at(between, np.append(first[1:], len(at)), -1)
-    kept = hashes[at[np.cumsum(between[:-1]) == 0]]
-    offsets = np.concatenate([[0], np.cumsum(last - first)]).astype(np.uint64)
-    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(kept, offsets, PERMUTATIONS, _SEED)
+    pieces, offsets = sampled(texts)
+    matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(pieces, offsets.astype(np.uint64), PERMUTATIONS, _SEED)
     return np.array(matrix.to_rows(), dtype=np.uint32).reshape(len(texts), PERMUTATIONS)
 
 
@@ -152,4 +141,4 @@ def _bands(matrix: Signatures) -> Hashes:
     for place in range(parts.shape[2]):
         total = total * np.uint64(6364136223846793005) + parts[:, :, place]
     total ^= total >> np.uint64(32)
-    return total * _MULTIPLIER
+    return total * MULTIPLIER

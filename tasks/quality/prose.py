@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 
 from tasks.quality.chunk import TEXT
 from tasks.quality.copies import WRITTEN
-from tasks.quality.flat import pieces_of, utf8, windows
+from tasks.quality.flat import blocks_of, sampled
 from tasks.quality.measures import KIND, Measure, Numbers, Reading
-from tasks.schema import USER_ID
+from tasks.schema import EVENTS, USER_ID
 from tasks.text.redaction import HINT, find_personal
 
 _WORD = r"\p{Han}|\p{Hiragana}|\p{Katakana}|[\p{L}\p{N}]*\p{L}[\p{L}\p{N}'’]*"
@@ -28,8 +28,6 @@ _TAG = (
     r"|\[/?(?:b|i|u|s|url|img|quote|code|size|color|list|\*)(?:=[^\]]*)?\]"  # BBCode
     r"|\{\{[^{}]*\}\}|<%[^%]*%>|\{%[^%]*%\}"  # templates that nobody filled in
 )
-_WIDTH = 8
-"""Bytes in a piece: two and a half Chinese characters, one and a half English words."""
 REPETITION_FROM = 80
 """Bytes from which repetition is judged: `哈哈哈哈` and `so so so good` are how people write."""
 
@@ -88,47 +86,47 @@ def personal_id() -> Measure:
 
 
 def repetition() -> Measure:
-    """Share of a text that repeats what it said before; NaN where it is shorter than `REPETITION_FROM` bytes."""
+    """Share of a review or a comment that repeats what it said before; NaN below `REPETITION_FROM` bytes."""
 
-    def measure(reading: Reading) -> Numbers:
-        texts = reading.chunk.columns[TEXT]
+    def measure(texts: pa.Array) -> Numbers:
         shares = np.full(len(texts), np.nan)
-        fit = np.asarray(pc.binary_length(texts).fill_null(0)) >= REPETITION_FROM
-        judged = texts.filter(pa.array(fit))
-        shares[fit] = repeated_share(judged)
+        long = np.asarray(pc.greater_equal(pc.binary_length(texts), REPETITION_FROM))
+        shares[long] = repeated_share(texts.filter(pa.array(long)))
         return shares
 
-    return measure
+    return _written(measure)
 
 
 def repeated_share(texts: pa.Array) -> Numbers:
-    """1 − distinct pieces ÷ pieces of each text, (n,); all of them at least `_WIDTH` bytes long, none null."""
-    blocks = [_repeated_share(block) for block in pieces_of(texts)]
+    """1 − distinct pieces ÷ pieces of each text, (n,), over a sample of its pieces of eight bytes; none null."""
+    blocks = [_repeated_share(block) for block in blocks_of(texts)]
     return np.concatenate(blocks) if blocks else np.zeros(0)
 
 
 def _repeated_share(texts: pa.Array) -> Numbers:
-    data, starts, ends = utf8(texts)
-    counts = (ends - starts - _WIDTH) // _WIDTH + 1
-    first = np.cumsum(counts) - counts
-    at = np.repeat(starts - _WIDTH * first, counts) + _WIDTH * np.arange(int(counts.sum()))
-    pieces = windows(data)[at] * np.uint64(0x9E3779B97F4A7C15)  # the upper bits of the product depend on all of them
+    pieces, offsets = sampled(texts)
+    counts = np.diff(offsets)
     row = np.repeat(np.arange(len(texts), dtype=np.uint64), counts)
     keys = (row << np.uint64(40)) | (pieces >> np.uint64(24))
     keys.sort()
-    distinct = np.bincount((keys[np.append(True, keys[1:] != keys[:-1])] >> np.uint64(40)).astype(np.int64))
-    return np.asarray(1 - distinct / counts)
+    fresh = (keys[np.append(True, keys[1:] != keys[:-1])] >> np.uint64(40)) if len(keys) else keys
+    distinct = np.bincount(fresh.astype(np.int64), minlength=len(texts))
+    # of 73 different pieces none is kept with probability 1e-9: the text is a few pieces over and over
+    return np.asarray(1 - distinct / np.maximum(counts, 1))
 
 
 def _written(measure: Callable[[pa.Array], Numbers]) -> Measure:
-    """The measurement of texts that somebody wrote for others to read, NaN for other rows: a search may be a link."""
+    """The measurement of texts that somebody wrote for others to read, NaN for other rows: a search may be a link.
+
+    A text beyond its limit, which will not be accepted and may be huge, is not looked at.
+    """
 
     def written(reading: Reading) -> Numbers:
-        texts = reading.chunk.columns[TEXT]
-        kinds = reading.chunk.columns[KIND]
-        fit = np.asarray(pc.is_in(kinds, value_set=pa.array(WRITTEN, type=kinds.type))) & np.asarray(pc.is_valid(texts))
+        texts, kinds = reading.chunk.columns[TEXT], reading.chunk.columns[KIND]
+        short = pc.less_equal(pc.utf8_length(texts), EVENTS[TEXT].max_length).fill_null(False)
+        fit = pc.and_(short, pc.is_in(kinds, value_set=pa.array(WRITTEN, type=kinds.type)))
         values = np.full(len(texts), np.nan)
-        values[fit] = measure(texts.filter(pa.array(fit)))
+        values[np.asarray(fit)] = measure(texts.filter(fit))
         return values
 
     return written

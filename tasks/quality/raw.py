@@ -19,7 +19,7 @@ from tasks.schema import EVENTS, ITEM_ID, USER_ID
 from tasks.text import normalise, redact
 from tasks.text.redaction import HINT
 
-_PLAIN_NUMBERS = r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?:\d\d(?::\d\d)?(?:[.]\d+)?|\d+[.]\d+"
+_PLAIN_NUMBERS = r"(?:19|20)\d\d[-/.]\d\d?[-/.]\d\d?|\d\d?:\d\d(?::\d\d)?(?:[.]\d+)?|\b\d{1,6}[.]\d+"
 """Dates, times of day and decimals, which every row has and which are no personal data."""
 _HIDDEN = r"&#|[\x{200b}-\x{200f}\x{2060}-\x{206f}]|\\u"
 """What may hide personal data from its pattern: entities, characters without width, escapes of JSON."""

@@ -13,6 +13,7 @@ from tasks.quality import Seen, rules_for
 from tasks.schema import EVENTS, ITEMS, QUARANTINE
 
 from .frames import AS_OF, batch_check, broken, chunk, run
+from .test_prose import PROSE_RULES
 
 LONG_ID = "x" * 129
 EVENT_FAULTS: list[tuple[dict[str, Any], str, str]] = [
@@ -67,7 +68,7 @@ EVENT_CLEAN: list[dict[str, Any]] = [
     {"rating": None},
     {"rating": 1.0},
     {"rating": 5.0},
-    {"text": "x" * 20_000, "language": "en"},
+    {"kind": "chat", "text": "x" * 20_000, "language": "en"},
     {"kind": "search", "item_id": None, "text": "吉他", "rating": None},
     {"kind": "view", "text": None, "rating": None},
     {"kind": "rating", "text": "", "rating": 2.5},
@@ -109,7 +110,7 @@ def test_clean_rows_are_accepted_in_the_form_of_their_table(table: Table, rows: 
 def test_every_rule_of_the_tables_is_planted_above() -> None:
     for table, faults in ((EVENTS, EVENT_FAULTS), (ITEMS, ITEM_FAULTS)):
         names = {r.name for r in rules_for(table, future_tolerance_hours=24)}
-        elsewhere = {"unreadable", "duplicate_id", "exact_repeat", "item_id_too_long"}
+        elsewhere = {"unreadable", "duplicate_id", "exact_repeat", "item_id_too_long", "near_duplicate", *PROSE_RULES}
         assert names - elsewhere <= {rule for _, rule, _ in faults}
 
 
