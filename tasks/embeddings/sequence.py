@@ -141,17 +141,19 @@ class SequenceModel(nn.Module):
         return self.step(State.start(len(histories), self.config.state_size), histories)
 
     @torch.inference_mode()
-    def step(self, state: State, histories: Histories) -> State:
+    def step(self, state: State, histories: Histories, items: Tensor | None = None) -> State:
         """The state after `histories`, which hold only what happened since `state`; users are in the same order.
 
-        Equals a pass over everything to float tolerance, at a cost that depends on the new events alone.
+        Equals a pass over everything to float tolerance, at a cost that depends on the new events alone. `items` is
+        what `items()` gives, where that is at hand.
         Raises `ModelError` for another number of users, or items that the model does not know.
         """
         self.check(histories)
         if len(state) != len(histories):
             raise ModelError(f"sequence model: {len(state)} states, but histories of {len(histories)} users")
         self.eval()
-        gaps, items, place = histories.gaps(state.seconds), self.items(), self.content.device
+        gaps, place = histories.gaps(state.seconds), self.content.device
+        items = self.items() if items is None else items
         h, c = torch.from_numpy(state.h).to(place, copy=True), torch.from_numpy(state.c).to(place, copy=True)  # (n, w)
         for users, rows, sizes in pieces(histories, BATCH, CHUNK):
             _, h[users], c[users] = self(

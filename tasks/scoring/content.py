@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Self
@@ -76,6 +77,12 @@ class ContentScorer:
             self.mean = np.nanmean(items.long_term, axis=0)
         self.vectors = unit(items.long_term - self.mean)
         self.topics = np.sqrt(items.topics)
+
+    def for_users(self, users: ContentFeatures) -> Self:
+        """The same scorer for other users; what is known of the items is shared, not computed again."""
+        other = copy.copy(self)
+        other.users = users
+        return other
 
     def fit(self, interactions: Interactions) -> Self:
         """Nothing to learn: what users and items are about was computed before."""

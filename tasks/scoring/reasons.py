@@ -108,8 +108,10 @@ def nearest_liked(users: Indices, items: Indices, history: Interactions, vectors
     if not vectors.size or not items.size:
         return np.full(items.shape, -1, np.int64)
     liked = _latest_liked(history.of(users))
-    directions = np.nan_to_num(unit(vectors))
-    near = np.einsum("brd,bkd->bkr", directions[np.maximum(liked, 0)], directions[np.maximum(items, 0)], optimize=True)
+    used, rows = np.unique(np.maximum(np.append(liked.ravel(), items.ravel()), 0), return_inverse=True)
+    directions = np.nan_to_num(unit(vectors[used]))
+    mine, its = rows[: liked.size].reshape(liked.shape), rows[liked.size :].reshape(items.shape)
+    near = np.einsum("brd,bkd->bkr", directions[mine], directions[its], optimize=True)
     near = np.where((liked >= 0)[:, None, :], near, -np.inf)
     best = near.argmax(axis=2)
     found = np.isfinite(near.max(axis=2)) & (near.max(axis=2) > 0) & (items >= 0)

@@ -33,10 +33,12 @@ from tasks.settings import Settings
 from tasks.store import Ref, Store
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from tasks.embeddings import Encoder, Histories, State
     from tasks.quality.online import OnlineCheck
     from tasks.releases.manifest import Manifest
-    from tasks.scoring import Blend, ContentFeatures, Facts, IdMap, Scorer
+    from tasks.scoring import Blend, ContentFeatures, ContentScorer, Facts, IdMap, Scorer
 
 Frames = dict[str, pd.DataFrame]
 """Rows by name of served table."""
@@ -57,7 +59,7 @@ class LiveRelease:
     check: OnlineCheck
     sequence: Any
     """`tasks.embeddings.SequenceModel`"""
-    represented: NDArray[np.float32]
+    represented: Tensor
     """(m, w) what stands for each item in the sequence model."""
     catalogue: IdMap
     about: ContentFeatures
@@ -65,6 +67,8 @@ class LiveRelease:
     described: NDArray[np.int64]
     """Places in `catalogue` of the items that have content."""
     scorers: Mapping[str, Scorer]
+    content: ContentScorer
+    """Of the items; its users come and go."""
     blend: Blend
     facts: Facts
 
@@ -93,7 +97,9 @@ class LiveRelease:
         It steps on from where the release left each; one whose new event is older than what was read then is read
         anew from the beginning, because the state depends on the order.
         """
-        stepped: State = self.sequence.step(people.state, self._histories(events, people.users, vectors))
+        stepped: State = self.sequence.step(
+            people.state, self._histories(events, people.users, vectors), self.represented
+        )
         first = events.groupby(_USER)[_TIME].min().reindex(people.users)
         latest = pd.to_datetime(people.long.latest, unit="us", utc=True)
         late = np.flatnonzero((first < latest).to_numpy())
@@ -176,8 +182,8 @@ class LiveRelease:
         mine = scoring.ContentFeatures(self.encoder.fingerprint, long, short, people.topics)
         scorers = {
             **self.scorers,
-            "content": scoring.ContentScorer(mine, self.about).fit(history),
-            "sequence": scoring.SequenceScorer.from_states(state.h, self.represented),
+            "content": self.content.for_users(mine),
+            "sequence": scoring.SequenceScorer.from_states(state.h, self.represented.cpu().numpy()),
         }
         facts = replace(self.facts, user_topics=people.topics)
         return scoring.recommend(
@@ -237,10 +243,16 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
         manifest, refs, store, kept_settings(settings, folder), Base(folder), encoder,
         OnlineCheck(schema.EVENTS, known_items=pd.Index(sorted(items[_ITEM])),
                     future_tolerance_hours=settings.future_tolerance_hours),
-        sequence, sequence.items().detach().cpu().numpy(), catalogue, about,
+        sequence, sequence.items().detach(), catalogue, about,
         np.sort(catalogue.find(content[_ITEM])), scorers,
+        scoring.ContentScorer(_nobody(about), about),
         scoring.Blend.from_json(store.read_json(refs[BLEND])), facts,
     )  # fmt: skip
+
+
+def _nobody(items: ContentFeatures) -> ContentFeatures:
+    """No users, in the space of `items`."""
+    return replace(items, long_term=items.long_term[:0], short_term=items.short_term[:0], topics=items.topics[:0])
 
 
 @contextmanager

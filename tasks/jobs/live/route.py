@@ -13,10 +13,9 @@ from typing import Any
 
 import anyio.to_thread
 import orjson
-from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, Router
 
 from tasks.errors import RequestError
 from tasks.jobs.live.session import Live, Pushed
@@ -39,7 +38,7 @@ def push_app(live: Live, *, tokens: Sequence[str]) -> Guard:
             results.append(await anyio.to_thread.run_sync(live.push, event, limiter=limiter))
         return Response(orjson.dumps({"results": [r.to_json() for r in results]}), media_type="application/json")
 
-    return Guard(Starlette(routes=[Route("/events", post_events, methods=["POST"])]), tokens=tokens)
+    return Guard(Router(routes=[Route("/events", post_events, methods=["POST"])]), tokens=tokens)
 
 
 def events_in(body: bytes) -> list[str]:
