@@ -77,13 +77,15 @@ def test_a_callback_about_an_old_run_that_comes_late_says_nothing(hooked: Hooked
 def test_a_stopped_batch_is_told_of_with_its_counts_and_its_failed_task_adds_nothing(hooked: Hooked) -> None:
     rows = {"entered": 40, "accepted": 30, "quarantined": 10, "repeated": 0}
     batch = {"batch_id": "b1", "stopped": "too bad", "counts": {"events": {"rows": rows, "rules": {"bad_rating": 10}}}}
-    ran = SimpleNamespace(dag_id="ingest_events", run_id="r1")
-    pipeline_alerts.batch_settled(batch, dag_run=ran, source="shop", report_url="http://127.0.0.1:8080/reports/b1/")
-    pipeline_alerts.task_failed(task(BatchRefused("too bad")))
-    pipeline_alerts.batch_settled(batch | {"stopped": "", "counts": {}}, dag_run=ran, source="shop")
+    context = task(BatchRefused("too bad"))
+    pipeline_alerts.tell_batch(batch, context, when_stopped=True)
+    pipeline_alerts.task_failed(context)
+    good = batch | {"stopped": "", "counts": {}}
+    assert pipeline_alerts.tell_batch(good, context, when_stopped=True) == good
+    assert len(hooked.texts) == 1
+    pipeline_alerts.tell_batch(good, context)
     stopped, recovered = hooked.texts
     assert stopped.startswith("*[Penchant] ingest_events (shop) failed: 10 of 40 rows (25.0%)*")
-    assert "Report: <http://127.0.0.1:8080/reports/b1/>" in stopped
     assert "Run: <http://127.0.0.1:8080/ingest_events/r1>" in stopped
     assert recovered.startswith("*[Penchant] ingest_events (shop) has recovered*")
 
