@@ -8,6 +8,7 @@ DAYS ?= 60
 SEED ?= 0
 PORT ?= 8080
 EXIT ?=
+FEAST ?=
 
 # A shell that forbids bytecode would make every start of Airflow three times slower.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,8 +29,8 @@ up: install ## start Airflow and its stores, and stay until Ctrl-C (PORT)
 topology: install ## the demo on Celery workers, with a running PostgreSQL (DATABASE_URL) and Redis (REDIS_URL)
 	@exec $(RUN) -m deploy demo --topology --users $(USERS) --days $(DAYS) --seed $(SEED) --port $(PORT) $(if $(EXIT),--exit)
 
-serve: install ## answer feature requests over HTTP on 127.0.0.1:6566
-	@exec $(RUN) -m deploy serve
+serve: install ## answer feature requests on 127.0.0.1:6566, without a token unless PENCHANT_READ_TOKENS is set (FEAST=1: Feast's own server)
+	@exec $(RUN) -m deploy serve $(if $(FEAST),--feast,--open)
 
 test: install ## all tests; those that need what is not there are skipped with a reason
 	$(RUN) -m pytest -n 2 -m "not topology"

@@ -23,5 +23,6 @@ SECRETS = Credentials(
     jwt_secret="${AIRFLOW_JWT_SECRET:?set it in .env}",
     secret_key="${AIRFLOW_SECRET_KEY:?set it in .env}",
     fernet_key="${AIRFLOW_FERNET_KEY:?set it in .env}",
+    read_token="${READ_TOKEN:?set it in .env}",
 )
 """Docker Compose fills these in from `.env`."""

@@ -18,14 +18,19 @@ class Credentials:
     jwt_secret: str
     secret_key: str
     fernet_key: str
+    read_token: str
+    """What requests to the read service show."""
 
 
 def credentials(home: Path) -> Credentials:
     """Those kept in `<home>/secrets.json`, made on the first call."""
     path = home / "secrets.json"
-    if not path.is_file():
-        write_private(path, asdict(Credentials(secrets.token_urlsafe(64), secrets.token_urlsafe(32), _fernet_key())))
-    return Credentials(**json.loads(path.read_text()))
+    kept = json.loads(path.read_text()) if path.is_file() else {}
+    made = Credentials(secrets.token_urlsafe(64), secrets.token_urlsafe(32), _fernet_key(), secrets.token_urlsafe(24))
+    known = {**asdict(made), **kept}
+    if known != kept:  # all of them on the first call; later what an earlier version did not know
+        write_private(path, known)
+    return Credentials(**known)
 
 
 def dotenv() -> str:
@@ -36,6 +41,7 @@ def dotenv() -> str:
         "AIRFLOW_JWT_SECRET": secrets.token_urlsafe(64),
         "AIRFLOW_SECRET_KEY": secrets.token_urlsafe(32),
         "AIRFLOW_FERNET_KEY": _fernet_key(),
+        "READ_TOKEN": secrets.token_urlsafe(24),
         "AIRFLOW_ADMIN_PASSWORD": secrets.token_urlsafe(9),
         "AIRFLOW_VIEWER_PASSWORD": secrets.token_urlsafe(9),
     }

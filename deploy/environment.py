@@ -43,6 +43,7 @@ def environment(place: Place, credentials: Credentials) -> dict[str, str]:
         **(_celery(place) if place.broker else {"AIRFLOW__CORE__EXECUTOR": "LocalExecutor"}),
         "FEATURE_SERVER": f"{place.host}:{place.features_port}",
         "PENCHANT_HOME": place.home,
+        "PENCHANT_READ_TOKENS": credentials.read_token,
         **place.settings,
     }
 

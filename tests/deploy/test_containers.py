@@ -40,11 +40,13 @@ def test_a_local_process_has_the_same_environment_but_for_where_things_are() -> 
     local = local_place(
         Path("/home"), 18080, "postgresql://u@h/airflow", broker="redis://h/0", settings=CONTAINERS.settings
     )
-    here = environment(local, Credentials("a", "b", "c"))
+    here = environment(local, Credentials("a", "b", "c", "d"))
     there = environment(CONTAINERS, SECRETS)
     assert list(here) == list(there)
     differing = {name for name in here if here[name] != there[name]}
-    assert all(re.search(r"HOME|PATH|FOLDER|FILE|SERVER|HOST|PORT|URL|CONN|BACKEND|SECRET|KEY", n) for n in differing)
+    assert all(
+        re.search(r"HOME|PATH|FOLDER|FILE|SERVER|HOST|PORT|URL|CONN|BACKEND|SECRET|KEY|TOKEN", n) for n in differing
+    )
 
 
 def test_only_the_gpu_worker_asks_for_a_gpu() -> None:
@@ -77,7 +79,7 @@ def test_every_secret_comes_from_dotenv_and_none_stands_in_the_file() -> None:
     asked = set(re.findall(r"\$\{(\w+)", TEXT))
     assert asked == {line.split("=", 1)[0] for line in dotenv().splitlines()}
     for name, value in SERVICES["api-server"]["environment"].items():
-        if re.search(r"SECRET|PASSWORD$|_KEY$", name):
+        if re.search(r"SECRET|PASSWORD$|_KEY$|TOKENS$", name):
             assert value.startswith("${"), name
 
 

@@ -22,6 +22,17 @@ def test_secrets_are_made_once_and_private(tmp_path: Path) -> None:
     assert mode(tmp_path / "secrets.json") == 0o600
     assert len(first.jwt_secret) >= 64
     Fernet(first.fernet_key)
+    assert len(first.read_token) >= 16
+
+
+def test_secrets_of_an_earlier_version_stay_and_get_what_they_lack(tmp_path: Path) -> None:
+    old = {"jwt_secret": "a", "secret_key": "b", "fernet_key": "c"}
+    (tmp_path / "secrets.json").write_text(json.dumps(old))
+    made = credentials(tmp_path)
+    assert old.items() <= vars(made).items()
+    assert made.read_token
+    assert credentials(tmp_path) == made
+    assert mode(tmp_path / "secrets.json") == 0o600
 
 
 def test_passwords_are_made_once_and_private(tmp_path: Path) -> None:

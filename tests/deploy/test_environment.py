@@ -11,7 +11,7 @@ from deploy.credentials import Credentials
 from deploy.environment import environment, with_database, with_driver
 from deploy.stack import local_place
 
-SECRETS = Credentials("a" * 64, "b", "c")
+SECRETS = Credentials("a" * 64, "b", "c", "d" * 32)
 
 
 def test_a_local_place_is_on_loopback_only() -> None:
