@@ -76,9 +76,8 @@ def _run(options: argparse.Namespace) -> int:
             status = demo(stack, shop, _say)
         _say(f"Airflow: {stack.place.api}  login: admin / {stack.password}")
         if options.topology:
-            _say(
-                f"features: http://127.0.0.1:{stack.place.features_port}  token: read_token in {stack.place.home}/secrets.json"
-            )
+            secrets = f"{stack.place.home}/secrets.json"
+            _say(f"features: http://127.0.0.1:{stack.place.features_port}  token: read_token in {secrets}")
         if options.command == "demo" and options.exit:
             return status
         _say("Ctrl-C stops it")
