@@ -26,7 +26,9 @@ from tasks.quality.rules import UNREADABLE
 _REASONS = {UNREADABLE: "the source could not read these values; the quarantine says which, and why"}
 """Of rules that have no single reason, and so none in the suite."""
 Card = dict[str, Any]
-"""A report in short: batch_id, source, as_of, written_at, refused, rows, broken (rule → rows; what is merely noted is not) and alarms."""
+"""A report in short: batch_id, source, as_of, written_at, refused, rows, broken (rule → rows) and alarms (rules).
+
+What is merely noted (`info`) counts as kept."""
 
 
 @dataclass(frozen=True)

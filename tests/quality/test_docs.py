@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +117,25 @@ def test_the_newest_reports_are_kept_and_listed_first(parts: list[Part]) -> None
     assert expired(cards, 2) == ["b1"]
     assert expired(cards, 3) == []
     assert re.findall(r'href="(b\d)/index.html"', index_page(cards)) == ["b3", "b2", "b1"]
+
+
+@pytest.mark.slow
+def test_a_browser_asks_for_nothing_but_the_page(parts: list[Part], tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if not chromium:
+        pytest.skip("no chromium is installed")
+    from playwright.sync_api import sync_playwright
+
+    page = tmp_path / "report.html"
+    page.write_text(build_report(parts))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        opened, asked, said = browser.new_page(), [], []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.on("console", lambda message: said.append(message.text))
+        opened.goto(page.as_uri())
+        opened.eval_on_selector_all("details", "all => all.forEach(one => one.open = true)")
+        shown = opened.inner_text("body")
+        browser.close()
+    assert (asked, said) == ([page.as_uri()], [])
+    assert "2 unexpected values found" in shown
