@@ -91,17 +91,19 @@ def in_process(store: Any, ids: Mapping[int, list[list[str]]], seconds: float) -
 
 
 def timed(read: Callable[[list[str]], Any], requests: list[list[str]], seconds: float) -> dict[str, Any]:
-    """Requests a second, p50 and p99 in ms of `read`, one request after the other; the first ten are not counted."""
+    """Requests a second, p50, p99 and CPU in ms of `read`, one request after the other, but for the first ten."""
     for request in requests[:10]:
         read(request)
     times: list[float] = []
-    end = time.perf_counter() + seconds
+    end, used = time.perf_counter() + seconds, time.process_time()
     while time.perf_counter() < end and len(times) < MOST:
         began = time.perf_counter()
         read(requests[len(times) % len(requests)])
         times.append(time.perf_counter() - began)
+    used = (time.process_time() - used) / len(times)
     p50, p99 = (float(np.percentile(times, q)) * 1000 for q in (50, 99))
-    return {"requests": len(times), "per_second": len(times) / sum(times), "p50_ms": p50, "p99_ms": p99}
+    rate = len(times) / sum(times)
+    return {"requests": len(times), "per_second": rate, "p50_ms": p50, "p99_ms": p99, "cpu_ms": used * 1000}
 
 
 def raw_reader(store: Any) -> Callable[[list[str]], list[bytes | None]]:
@@ -159,8 +161,7 @@ def over_http(
                             "asked": asked,
                             "users": size,
                             "connections": connections,
-                            **load(port, wanted, connections, seconds),
-                            "rss_mib": memory(process),
+                            **watched_load(process, port, wanted, connections, seconds),
                         }
 
 
@@ -172,15 +173,25 @@ def request_of(asked: str, keys: list[str]) -> tuple[str, str, str]:
     return "POST", "/get-online-features", json.dumps(body)
 
 
+def watched_load(
+    process: psutil.Process, port: int, requests: list[tuple[str, str, str]], connections: int, seconds: float
+) -> dict[str, Any]:
+    """`load` after a short one that is not counted, with the CPU that the server takes for a request, in ms."""
+    load(port, requests, connections, 0.3)
+    before = cpu_seconds(process)
+    found = load(port, requests, connections, seconds)
+    used = cpu_seconds(process) - before
+    return {**found, "cpu_ms": used / found["requests"] * 1000, "rss_mib": memory(process)}
+
+
 def load(port: int, requests: list[tuple[str, str, str]], connections: int, seconds: float) -> dict[str, Any]:
-    """What `benchmarks.serving_load` finds, after a short run that is not counted."""
+    """What `benchmarks.serving_load` finds."""
     asked = {"port": port, "token": TOKEN, "requests": requests, "connections": connections, "most": MOST}
-    for length in (0.3, seconds):
-        spec = json.dumps({**asked, "seconds": length})
-        command = [sys.executable, "-m", "benchmarks.serving_load"]
-        done = subprocess.run(command, input=spec, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"the load failed: {done.stderr.strip()[-500:]}")
+    command = [sys.executable, "-m", "benchmarks.serving_load"]
+    spec = json.dumps({**asked, "seconds": seconds})
+    done = subprocess.run(command, input=spec, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"the load failed: {done.stderr.strip()[-500:]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
@@ -218,6 +229,11 @@ async def until_up(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit("the server did not come up")
 
 
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU that a process and its children have used."""
+    return sum(sum(member.cpu_times()[:2]) for member in (process, *process.children(recursive=True)))
+
+
 def memory(process: psutil.Process) -> int:
     """Resident memory of a process and its children, MiB."""
     family = [process, *process.children(recursive=True)]
@@ -225,17 +241,19 @@ def memory(process: psutil.Process) -> int:
 
 
 def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """By size: how many times `feast serve`'s requests a second, and the p50 as a multiple of raw plus decoding."""
+    """By size: requests as a multiple of `feast serve`'s, and the p50 as a multiple of raw plus decoding."""
     cell = {(r["way"], r["asked"], r["users"], r["connections"]): r for r in rows}
     ratios = []
     for size in SIZES:
-        ours = {asked: cell["read service", asked, size, CONNECTIONS]["per_second"] for asked in SERVICES}
-        theirs = {asked: cell["feast serve", asked, size, CONNECTIONS]["per_second"] for asked in SERVICES}
+        ours, theirs = (
+            {a: cell[way, a, size, CONNECTIONS] for a in SERVICES} for way in ("read service", "feast serve")
+        )
         base = cell["decoded", BOTH, size, 1]["p50_ms"]
         ratios.append(
             {
                 "users": size,
-                **{f"{asked} per second / feast serve": ours[asked] / theirs[asked] for asked in SERVICES},
+                **{f"{a}: req/s": ours[a]["per_second"] / theirs[a]["per_second"] for a in SERVICES},
+                **{f"{a}: req per CPU second": theirs[a]["cpu_ms"] / ours[a]["cpu_ms"] for a in SERVICES},
                 "p50 / decoded": cell["read service", BOTH, size, 1]["p50_ms"] / base,
                 "sdk p50 / decoded": cell["sdk", BOTH, size, 1]["p50_ms"] / base,
             }
@@ -245,10 +263,10 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def print_table(rows: Sequence[Mapping[str, Any]], ratios: Sequence[Mapping[str, Any]]) -> None:
     """Every measurement, then the ratios."""
-    print(f"{'way':<14}{'asked':<17}{'users':>6}{'conn':>6}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}")
+    print(f"{'way':<14}{'asked':<17}{'users':>6}{'conn':>6}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}")
     for row in rows:
         place = f"{row['way']:<14}{row['asked']:<17}{row['users']:>6}{row['connections']:>6}"
-        print(f"{place}{row['per_second']:>10.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}")
+        print(f"{place}{row['per_second']:>10.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['cpu_ms']:>9.2f}")
     for ratio in ratios:
         print(f"{ratio['users']} users: " + ", ".join(f"{k} {v:.1f}×" for k, v in ratio.items() if k != "users"))
 
