@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tasks.errors import SettingsError
 from tasks.schema import EVENTS, KINDS, TEXT_KINDS
-from tasks.sources.sample_shop.rows import ACTS, ITEM, KIND, RATING, TEXT, TIME, USER, Rows
+from tasks.sources.sample_shop.rows import ACTS, ID, ITEM, KIND, RATING, TEXT, TIME, USER, Rows
 
 Array = NDArray[Any]
 Values = Callable[[Array, np.random.Generator], Any]
@@ -22,6 +22,12 @@ _BAD_STARS = ("0", "-1", "9.5", "100")
 _WORDED_STARS = ("five stars", "四星", "n/a stars")
 _RATED = ("rating", "review")
 _BAD_KINDS = ("lurk", "share", "???")
+_WRITTEN = ("review", "comment")
+_NO_WORD = ("!!!", "10/10", "👍👍👍", "？？？", "…")
+_LINKS = " https://example.com/a https://example.com/b www.example.org https://example.net/deal"
+_CONTACT_EN = "Write to jo.doe@example.com or call 415-555-2671; I paid with 4111 1111 1111 1111."
+_CONTACT_ZH = "请写信到 jo.doe@example.com 或拨打13812345678，卡号4111 1111 1111 1111。"
+"""Numbers that card networks and numbering plans keep for examples, and a mobile number of the usual form."""
 _FOREIGN = (
     "Cette machine est vraiment très bien, mes enfants et moi nous en sommes contents tous les jours.",
     "Das Gerät ist sehr gut verarbeitet und wir benutzen es jeden Morgen mit großer Freude.",
@@ -36,7 +42,8 @@ _FOREIGN = (
 class FaultClass:
     """One way for a row to be wrong: the rule that must catch it, the kinds it happens to, and the values it puts in.
 
-    added: whether the faulty row stands behind the good one it was made from, instead of taking its place.
+    added: whether the faulty row stands behind the good one it was made from, instead of taking its place. also: what
+    else it changes, by column. from_bytes: bytes that the text of the good row must have.
     """
 
     rule: str
@@ -44,6 +51,8 @@ class FaultClass:
     values: Values | None
     kinds: tuple[str, ...] = KINDS
     added: bool = False
+    also: Mapping[str, Values] = field(default_factory=dict)
+    from_bytes: int = 0
 
 
 def _one_of(choices: tuple[str, ...]) -> Values:
@@ -68,6 +77,11 @@ def _too_long(text: str) -> str:
     return (text + " ") * (_TOO_LONG // (len(text) + 1) + 1) + text
 
 
+def _with_contacts(text: str) -> str:
+    """A sentence with a mail address, a telephone number and a card number that nobody has."""
+    return f"{text} {_CONTACT_ZH if not text.isascii() else _CONTACT_EN}"
+
+
 FAULTS: dict[str, FaultClass] = {
     "no_user": FaultClass(f"missing_{USER}", USER, _nothing),
     "no_kind": FaultClass(f"missing_{KIND}", KIND, _nothing),
@@ -86,6 +100,21 @@ FAULTS: dict[str, FaultClass] = {
     "long_user": FaultClass(f"{USER}_too_long", USER, _each(lambda user: user * 99)),
     "misread_text": FaultClass("encoding", TEXT, _each(_misread), kinds=TEXT_KINDS),
     "foreign_text": FaultClass("language", TEXT, _one_of(_FOREIGN), kinds=TEXT_KINDS),
+    "no_word": FaultClass("too_short", TEXT, _one_of(_NO_WORD), kinds=_WRITTEN),
+    "links": FaultClass("link_spam", TEXT, _each(lambda text: text + _LINKS), kinds=_WRITTEN),
+    "over_and_over": FaultClass("repetition", TEXT, _each(lambda text: f"{text} " * 12), kinds=_WRITTEN, from_bytes=80),
+    "tags": FaultClass("markup", TEXT, _each(lambda text: f"[b]{text}[/b]"), kinds=TEXT_KINDS),
+    "contacts": FaultClass("personal_data", TEXT, _each(_with_contacts), kinds=_WRITTEN),
+    "mail_user": FaultClass("personal_id", USER, _each(lambda user: f"{user}@example.org")),
+    "copy": FaultClass(
+        "near_duplicate",
+        USER,
+        _each(lambda user: f"{user}y"),
+        kinds=_WRITTEN,
+        added=True,
+        from_bytes=120,
+        also={ID: _each(lambda event: f"{event}y"), TEXT: _each(lambda text: f"{text}!")},
+    ),
     "taken_id": FaultClass("duplicate_id", USER, _each(lambda user: f"{user}x"), added=True),
     "repeat": FaultClass("exact_repeat", None, None, added=True),
 }
@@ -111,7 +140,7 @@ def plant(rows: Rows, names: tuple[str, ...], rate: float, rng: np.random.Genera
     chosen: dict[str, Array] = {}
     wanted = rng.binomial(n, rate / max(len(names), 1), size=len(names))
     for name, many in sorted(zip(names, wanted, strict=True), key=lambda pair: len(FAULTS[pair[0]].kinds)):
-        able = np.flatnonzero(free & np.isin(rows[KIND], FAULTS[name].kinds))
+        able = np.flatnonzero(free & _fit(rows, FAULTS[name]))
         chosen[name] = rng.choice(able, min(int(many), len(able)), replace=False)
         free[chosen[name]] = False
     added = np.sort(np.concatenate([at for name, at in chosen.items() if FAULTS[name].added] or [np.empty(0, int)]))
@@ -123,7 +152,16 @@ def plant(rows: Rows, names: tuple[str, ...], rate: float, rng: np.random.Genera
         fault = FAULTS[name]
         places = np.flatnonzero(np.isin(source, at) & (second == fault.added))
         if fault.values and fault.column:
-            out[fault.column][places] = fault.values(out[fault.column][places], rng)
+            for column, values in {fault.column: fault.values, **fault.also}.items():
+                out[column][places] = values(out[column][places], rng)
         labels[places] = name
     places = np.flatnonzero(labels != None)  # noqa: E711 - element by element
     return out, places, labels[places]
+
+
+def _fit(rows: Rows, fault: FaultClass) -> Array:
+    """Which rows a fault can happen to, (n,)."""
+    fit = np.isin(rows[KIND], fault.kinds)
+    if fault.from_bytes:
+        fit[fit] = [len(text.encode()) >= fault.from_bytes for text in rows[TEXT][fit]]
+    return fit
