@@ -1,18 +1,20 @@
 """Events in real time: push them, hand them to the next batch, bring them onto the next release.
 
 A pushed event is kept in a log before anything else, then shows in the live release within a tenth of a second (see
-`tasks.jobs.live.session`). The log is the bridge between releases: `pending` gives its events to the next `ingest` as
+`tasks.jobs.live.session`). The log is the bridge between releases: `ingest_pushed` takes its events into the history as
 a batch of their own, and `replay` steps users onto a release that was computed without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tasks.jobs.workspace import Bag, progress
+from tasks import schema
+from tasks.jobs import intake
+from tasks.jobs.history import last_batch, read_history
+from tasks.jobs.workspace import Bag, open_store, parse_as_of, progress
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,18 +22,10 @@ if TYPE_CHECKING:
 
     from tasks.jobs.live.session import Live
 
+SOURCE = WATERMARK = "pushed events"
+"""How a batch of them is called, and the watermark of the history that says up to which they were taken in."""
 USERS = 64
 """Users replayed at a time; a push of one of them waits so long, some half a second."""
-
-
-@dataclass(frozen=True)
-class Pending:
-    """Pushed events that no batch has brought yet."""
-
-    through: int
-    """Sequence number of the last one; where the next batch goes on from."""
-    lines: Iterator[str]
-    """JSON lines in the columns of `schema.EVENTS`, in order of arrival."""
 
 
 def push(events: Iterable[str | Mapping[str, Any]], *, now: datetime | None = None, live: Live | None = None) -> Bag:
@@ -49,13 +43,34 @@ def push(events: Iterable[str | Mapping[str, Any]], *, now: datetime | None = No
     return {"counts": counts, "results": [result.to_json() for result in results]}
 
 
-def pending(after: int = 0) -> Pending:
-    """Pushed events with a sequence number above `after`, for the next batch."""
-    from tasks.jobs.live import log
+def ingest_pushed(*, as_of: str, override: Mapping[str, str] | None = None) -> Bag:
+    """Take what was pushed since the last time into the history, as a batch of its own; gives the bag of `ingest`.
 
-    engine = _engine()
-    through = log.newest(engine)
-    return Pending(through, log.between(engine, after, through))
+    The events go through the same check again. Those that happened later than `as_of` and the settings' tolerance
+    wait for a later batch, and so do those that arrived after them. Where nothing is new, `repeated` is true. Raises
+    what `ingest` raises; `ArtifactError` where nothing was pushed and nothing was ever taken in.
+    """
+    return intake.finish(read_pushed(as_of=as_of), override=override)
+
+
+def read_pushed(*, as_of: str) -> Bag:
+    """Read what was pushed since the last time into a spool, as `intake.read_batch` does."""
+    from tasks.jobs.live import log
+    from tasks.sources import load_mapping, read_rows
+
+    settings, when = Settings(), parse_as_of(as_of)
+    store = open_store(settings)
+    known = read_history(store)
+    after, engine = int(known["watermarks"].get(WATERMARK, 0)), _engine()
+    through = log.newest_until(engine, after, when + timedelta(hours=settings.future_tolerance_hours))
+    if through <= after:
+        return {**last_batch(store), "batch_id": known["last"], "repeated": True, "chunks": []}
+    with intake.Reading(settings, known, when, SOURCE) as reading:
+        rows = log.between(engine, after, through)
+        columns, chunk_rows = load_mapping(None), settings.chunk_rows
+        reading.take(schema.EVENTS, read_rows(rows, columns, schema.EVENTS, source=SOURCE, chunk_rows=chunk_rows))
+        reading.facts["watermarks"] = {WATERMARK: through}
+        return reading.plan(f"e{after}-{through}")
 
 
 def replay(release: str, after: int = 0) -> Bag:

@@ -19,7 +19,7 @@ from tasks.quality.chunk import read
 from tasks.quality.judge import measured
 from tasks.quality.measures import Reading, outside
 from tasks.quality.records import COLUMN, OFFSET, REASON, RULE, SEVERITY, failures
-from tasks.quality.rules import Rule, rules_for
+from tasks.quality.rules import Changes, Rule, rules_for
 from tasks.quality.seen import Hashes, hashes
 
 
@@ -43,8 +43,15 @@ class Judged:
 class OnlineCheck:
     """Judges rows of `table` by all rules but those on identity, which need whoever keeps the rows."""
 
-    def __init__(self, table: Table, *, known_items: pd.Index | None, future_tolerance_hours: float) -> None:
-        rules = rules_for(table, future_tolerance_hours=future_tolerance_hours)
+    def __init__(
+        self,
+        table: Table,
+        *,
+        known_items: pd.Index | None,
+        future_tolerance_hours: float,
+        changes: Changes | None = None,
+    ) -> None:
+        rules = rules_for(table, future_tolerance_hours=future_tolerance_hours, changes=changes)
         self._rules = tuple(rule for rule in rules if rule.measure)
         self._table, self._known_items = table, known_items
 

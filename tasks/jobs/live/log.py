@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -133,6 +134,15 @@ def newest(engine: sa.Engine) -> int:
     with engine.begin() as connection:
         connection.execute(sa.text(f"LOCK TABLE {PUSHED.name} IN SHARE MODE"))  # waits for what is being inserted
         return int(connection.scalar(sa.select(sa.func.max(PUSHED.c.seq))) or 0)
+
+
+def newest_until(engine: sa.Engine, after: int, latest: datetime) -> int:
+    """The highest sequence number before that of the first event above `after` that happened later than `latest`."""
+    through = newest(engine)
+    happened = sa.cast(PUSHED.c.event[_TIME].astext, sa.TIMESTAMP(timezone=True))
+    with engine.connect() as connection:
+        first = connection.scalar(sa.select(sa.func.min(PUSHED.c.seq)).where(PUSHED.c.seq > after, happened > latest))
+    return through if first is None else min(through, int(first) - 1)
 
 
 def between(engine: sa.Engine, after: int, through: int) -> Iterator[str]:

@@ -224,6 +224,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
         raise ReleaseError(f"release {manifest.name} was made before events could be pushed; score and publish again")
     encoder = encoder or load_encoder(settings)
     folder = store.folder(refs[LIVE_BASE])
+    changes: dict[str, dict[str, Any]] = {rule: dict(change.items()) for rule, change in settings.rules.items()}
     items = newest_items(store, refs)
     catalogue = scoring.IdMap(items[_ITEM])
     content = store.read_frame(refs[schema.ITEM_CONTENT.name], schema.ITEM_CONTENT)
@@ -242,7 +243,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
     return LiveRelease(
         manifest, refs, store, kept_settings(settings, folder), Base(folder), encoder,
         OnlineCheck(schema.EVENTS, known_items=pd.Index(sorted(items[_ITEM])),
-                    future_tolerance_hours=settings.future_tolerance_hours),
+                    future_tolerance_hours=settings.future_tolerance_hours, changes=changes),
         sequence, sequence.items().detach(), catalogue, about,
         np.sort(catalogue.find(content[_ITEM])), scorers,
         scoring.ContentScorer(_nobody(about), about),
