@@ -45,6 +45,9 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="bearer tokens, separated by commas; a request to the read service shows one of them",
     )
+    write_tokens: SecretStr = Field(
+        SecretStr(""), description="bearer tokens, separated by commas; a request that pushes events shows one of them"
+    )
     read_open: bool = Field(False, description="the read service answers without a token, on a loopback address only")
     interest_age_hours: float = Field(
         168, gt=0, description="hours after which interests and item content are stale; 168 is one short half-life"
