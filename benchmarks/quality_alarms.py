@@ -131,7 +131,11 @@ def measure(users: int, worlds: int, daily: int, weekly: int) -> list[dict[str, 
                 found[name, days] += rule in {one.rule for one in spoilt if one.broken}
     seen = {1: worlds * daily, 7: worlds * weekly}
     lines: list[dict[str, Any]] = [
-        {"users": users, "planted": "nothing: clean batches", **{_column(d): clean[d] / seen[d] for d in seen}},
+        {
+            "users": users,
+            "planted": f"nothing, in {seen[1]} daily and {seen[7]} weekly batches",
+            **{_column(d): clean[d] / seen[d] for d in seen},
+        },
         {"users": users, "planted": "(rows of a batch)", **{_column(d): round(size[d] / seen[d]) for d in seen}},
     ]
     return lines + [
