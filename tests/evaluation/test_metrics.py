@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -105,3 +108,23 @@ def test_diversity_is_one_minus_the_mean_pairwise_cosine():
 def test_no_users_no_figures():
     found = from_lists(np.zeros((0, 10), np.int64), sparse.csr_matrix((0, 5)))
     assert all(values.shape == (0,) for values in found.values())
+
+
+def test_an_independent_library_measures_the_same():
+    fixture = json.loads((Path(__file__).parent / "fixtures" / "rectools_metrics.json").read_text())
+    lists, targets = np.array(fixture["lists"]), relevant(fixture["relevant"], fixture["items"])
+    for k in (5, 10):
+        ours = from_lists(lists, targets, k)
+        for name, values in ours.items():
+            np.testing.assert_allclose(values, fixture["metrics"][name], rtol=0, atol=1e-9, err_msg=name)
+        assert coverage(lists, fixture["items"], k) == pytest.approx(fixture["metrics"][f"coverage@{k}"], abs=1e-9)
+
+
+def test_ranks_measure_what_lists_do_where_one_item_is_wanted():
+    fixture = json.loads((Path(__file__).parent / "fixtures" / "rectools_metrics.json").read_text())
+    lists = np.array(fixture["lists"])
+    wanted = np.array([row[user % 10] if user % 3 else row[0] + 100 for user, row in enumerate(lists)])
+    ranks = np.array([user % 10 + 1.0 if user % 3 else 11.0 for user in range(len(lists))])
+    by_rank, by_list = from_ranks(ranks), from_lists(lists, relevant([[item] for item in wanted], 200), 10)
+    for name in ("hr@10", "ndcg@10"):
+        np.testing.assert_allclose(by_rank[name], by_list[name], rtol=0, atol=1e-12)
