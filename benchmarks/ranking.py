@@ -69,7 +69,7 @@ def run(corpus: Corpus, given: argparse.Namespace, began: float) -> dict[str, An
     scorers: dict[str, Scorer] = {}
     settings: dict[str, Any] = {}
     seconds: dict[str, float] = {}
-    lstm = Learning(given.device, given.epochs, sample, given.lstm, given.keep)
+    lstm = Learning(given.device, given.epochs, sample, given.lstm, given.lstm_models, given.keep)
     for name, method in methods(corpus, lstm, given.seed).items():
         if given.methods and name not in given.methods:
             continue
@@ -208,6 +208,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--encoder", default="default", help="encoder of the items' text")
     parser.add_argument("--epochs", type=int, default=40, help="most passes of the LSTM over the histories")
     parser.add_argument("--lstm", type=json.loads, default=LSTM, help="JSON list of the LSTM's settings to try")
+    parser.add_argument("--lstm-models", type=int, default=1, help="LSTMs from different seeds to average")
     parser.add_argument("--keep", type=Path, help="folder of trained LSTMs, taken from there where they are")
     parser.add_argument("--budget", type=float, default=600, help="seconds each method may try settings for")
     parser.add_argument("--tuning-users", type=int, default=4_000, help="users whose validation items choose settings")

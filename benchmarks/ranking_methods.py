@@ -106,14 +106,16 @@ def _content(corpus: Corpus) -> np.ndarray:
 class Learning:
     """How the LSTM is trained, and which of its `settings` are tried, in their order until the time is spent.
 
-    `tried` are the users whose validation items tell after each epoch how good it is. With a folder `keep` the best
-    model so far lies there, and a later run takes it from there: a run cut short goes on with what it had reached.
+    `tried` are the users whose validation items tell after each epoch how good it is. `models` are trained, each from
+    a seed of its own, and their log-probabilities averaged. With a folder `keep` the best model so far lies there, and
+    a later run takes it from there: a run cut short goes on with what it had reached.
     """
 
     device: str
     epochs: int
     tried: np.ndarray
     settings: Sequence[Mapping[str, Any]] = ({},)
+    models: int = 1
     keep: Path | None = None
 
 
@@ -127,24 +129,19 @@ class _Sequence:
     seed: int
     name: str = "sequence"
     scorer: SequenceScorer | None = None
-    states: dict[int, tuple[Interactions, np.ndarray]] = field(default_factory=dict)
+    states: dict[tuple[int, int], tuple[Interactions, np.ndarray]] = field(default_factory=dict)
 
     def fit(self, interactions: Interactions) -> _Sequence:
-        """Train on `interactions`, or take the model that an earlier run kept."""
+        """Train on `interactions`, or take the models that an earlier run kept."""
         histories = as_histories(interactions)
         usual = {"batch_users": batch_users(histories, SequenceConfig.max_length)}
         config = SequenceConfig(**(usual | dict(self.given)))
-        folder = self.how.keep / self._name(interactions, config) if self.how.keep else None
-        if folder is not None and folder.is_dir():
-            model = SequenceModel.load(folder, device=self.how.device)
-        else:
-            model = self._trained(histories, config, folder)
+        models = [self._model(histories, config, self.seed + place) for place in range(self.how.models)]
         self.states.clear()
 
         def logits(users: np.ndarray, history: Interactions) -> np.ndarray:
-            if id(history) not in self.states:
-                self.states[id(history)] = history, model.states(as_histories(history)).h
-            return model.scores(self.states[id(history)][1][users])
+            said = (model.scores(self._states(place, model, history)[users]) for place, model in enumerate(models))
+            return np.asarray(sum(said) / len(models), dtype=np.float32)
 
         self.scorer = SequenceScorer(logits)
         return self
@@ -154,7 +151,15 @@ class _Sequence:
         assert self.scorer is not None, "fit before asking for scores"
         return self.scorer.scores(users, history)
 
-    def _trained(self, histories: Histories, config: SequenceConfig, folder: Path | None) -> SequenceModel:
+    def _states(self, place: int, model: SequenceModel, history: Interactions) -> np.ndarray:
+        if (place, id(history)) not in self.states:
+            self.states[place, id(history)] = history, model.states(as_histories(history)).h
+        return self.states[place, id(history)][1]
+
+    def _model(self, histories: Histories, config: SequenceConfig, seed: int) -> SequenceModel:
+        folder = self.how.keep / self._name(histories, config, seed) if self.how.keep else None
+        if folder is not None and folder.is_dir():
+            return SequenceModel.load(folder, device=self.how.device)
         answers = np.full(len(histories), NONE, np.int64)
         answers[self.how.tried] = self.corpus.validation[self.how.tried]
         return fit_sequence(
@@ -163,7 +168,7 @@ class _Sequence:
             item_ids=self.corpus.items.ids.tolist(),
             encoder=self.corpus.encoder or "attributes",
             config=config,
-            seed=self.seed,
+            seed=seed,
             device=self.how.device,
             epochs=self.how.epochs,
             answers=answers,
@@ -176,10 +181,10 @@ class _Sequence:
             return np.zeros((len(self.corpus.items), 1), np.float32)
         return np.nan_to_num(_content(self.corpus))
 
-    def _name(self, interactions: Interactions, config: SequenceConfig) -> str:
+    def _name(self, histories: Histories, config: SequenceConfig, seed: int) -> str:
         """A name for the model that this data, these settings and this seed give."""
-        said = hashlib.sha256(json.dumps([asdict(config), self.seed], sort_keys=True).encode())
-        for array in (interactions.indptr, interactions.items, self._vectors()):
+        said = hashlib.sha256(json.dumps([asdict(config), seed], sort_keys=True).encode())
+        for array in (histories.offsets, histories.items.astype(np.int64), self._vectors()):
             said.update(np.ascontiguousarray(array).tobytes())
         return f"{self.name}-{said.hexdigest()[:16]}"
 
