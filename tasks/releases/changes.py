@@ -39,7 +39,8 @@ class Changes:
     @property
     def written(self) -> np.ndarray:
         """New or changed: encoded and sent."""
-        return self.mine & ~self.kept & ~self.carried
+        written: np.ndarray = self.mine & ~self.kept & ~self.carried
+        return written
 
     @property
     def share(self) -> float:

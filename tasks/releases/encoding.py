@@ -138,11 +138,11 @@ def _lists(values: pa.Array, column: Column) -> pa.BinaryArray:
         bodies = _like(cut(data, _sums(sizes, ends)), counts)
     else:
         if column.type == "list<float32>":
-            raw = flat.fill_null(np.nan).to_numpy(zero_copy_only=False).astype("<f4").tobytes()
-            sizes = np.full(len(flat), 4)
+            floats = flat.fill_null(np.nan).to_numpy(zero_copy_only=False).astype("<f4", copy=False)
+            packed = cut(pa.py_buffer(floats), np.diff(ends) * floats.itemsize)
         else:
             raw, sizes = _varints(flat.to_numpy(zero_copy_only=False))
-        packed = cut(raw, _sums(sizes, ends))
+            packed = cut(raw, _sums(sizes, ends))
         start = headers(lengths(packed), lambda size: _key(_VAL, _BYTES) + varint(size) if size else b"")
         bodies = join(start, _like(packed, counts))
     return _present(_tagged(bodies, _FIELDS[column.type]))

@@ -167,7 +167,8 @@ def _register(store: FeatureStore, release: str, paths: Mapping[str, Path]) -> N
     for entity in (features.USER, features.ITEM):
         store.registry.apply_entity(entity, features.PROJECT)
     for view in views.values():
-        store.registry.apply_data_source(view.batch_source, features.PROJECT)
+        if view.batch_source is not None:
+            store.registry.apply_data_source(view.batch_source, features.PROJECT)
         store.registry.apply_feature_view(view, features.PROJECT)
     for service in features.services(release, views):
         store.registry.apply_feature_service(service, features.PROJECT)

@@ -47,11 +47,12 @@ def connected(engine: sa.Engine) -> Iterator[Connection]:
 def write(engine: sa.Engine, release: str, table: Table, path: Path, plan: Changes, origin: Origin) -> int:
     """Bring the rows of `plan` online: what the parent has by copying inside the server, the rest from `path`.
 
-    Gives the rows that were sent.
+    Takes off what was pushed over the table. Gives the rows that were sent.
     """
-    whole = origin.base == release
-    into = groups.base_table(release, table) if whole else groups.own_table(release, table)
+    whole, own = origin.base == release, groups.own_table(release, table)
+    into = groups.base_table(release, table) if whole else own
     with connected(engine) as connection:
+        connection.execute(sql.SQL("DELETE FROM {} WHERE event_ts IS NOT NULL").format(sql.Identifier(own)))
         begun = connection.execute(sql.SQL("SELECT true FROM {} LIMIT 1").format(sql.Identifier(into))).fetchone()
     written = plan.written | _not_carried(engine, table, into, plan, origin)
     for batch in read_rows(path, written):
@@ -73,16 +74,25 @@ def write(engine: sa.Engine, release: str, table: Table, path: Path, plan: Chang
 
 def copy(connection: Connection, into: str, names: sql.Composable, columns: Sequence[pa.BinaryArray]) -> None:
     """Add rows to a table by one COPY; `columns` hold the bytes of each value as PostgreSQL sends and takes them."""
-    if not len(columns[0]):
-        return
+    if len(columns[0]):
+        stream(connection, into, names, copied(columns))
+
+
+def copied(columns: Sequence[pa.BinaryArray]) -> pa.BinaryArray:
+    """Rows in the format of a binary COPY: the number of values, then each after its length."""
     parts: list[pa.Array | pa.Scalar] = [pa.scalar(struct.pack(">h", len(columns)), pa.binary())]
     for column in columns:
         parts += [encoding.headers(encoding.lengths(column), lambda size: struct.pack(">i", size)), column]
+    return encoding.join(*parts)
+
+
+def stream(connection: Connection, into: str, names: sql.Composable, rows: pa.BinaryArray) -> None:
+    """Send what `copied` gave."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(into), names)
-    with connection.cursor() as cursor, cursor.copy(statement) as stream:
-        stream.write(SIGNATURE)
-        stream.write(encoding.stream(encoding.join(*parts)))
-        stream.write(TRAILER)
+    with connection.cursor() as cursor, cursor.copy(statement) as copying:
+        copying.write(SIGNATURE)
+        copying.write(encoding.stream(rows))
+        copying.write(TRAILER)
 
 
 def push(connection: Connection, release: str, as_of: datetime, table: Table, batch: pa.RecordBatch) -> int:

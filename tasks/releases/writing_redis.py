@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import redis
 from feast.infra.key_encoding_utils import serialize_entity_key_prefix
 from feast.infra.online_stores.helpers import _mmh3
-from google.protobuf.timestamp_pb2 import Timestamp
+from google.protobuf.timestamp_pb2 import Timestamp  # type: ignore[import-untyped]
 
 from feature_repo import features
 from tasks import schema
@@ -28,6 +29,8 @@ from tasks.releases.ledger import Origin
 from tasks.releases.manifest import Manifest
 from tasks.releases.offline import read_rows
 
+Client = Any
+"""A `redis.Redis`, whose types know texts but no bytes."""
 SCAN = 1_000
 """Keys looked at by one step of a removal."""
 CARRY_BATCH = 200
@@ -53,7 +56,7 @@ return missing
 """Fields come as features, release, event time. A row whose time is not the parent's was pushed over it: not copied."""
 
 
-def write(client: redis.Redis, manifest: Manifest, table: Table, path: Path, plan: Changes, origin: Origin) -> int:
+def write(client: Client, manifest: Manifest, table: Table, path: Path, plan: Changes, origin: Origin) -> int:
     """Bring the rows of `plan` online: what the parent has by copying inside the server, the rest from `path`.
 
     Gives the rows that were sent.
@@ -67,9 +70,7 @@ def write(client: redis.Redis, manifest: Manifest, table: Table, path: Path, pla
     return int(written.sum())
 
 
-def send(
-    client: redis.Redis, keys: pa.BinaryArray, fields: Sequence[bytes], values: Sequence[pa.Array | pa.Scalar]
-) -> None:
+def send(client: Client, keys: pa.BinaryArray, fields: Sequence[bytes], values: Sequence[pa.Array | pa.Scalar]) -> None:
     """One HSET per key with all `fields`, as one stream; raises redis' own error where the server refuses one.
 
     https://redis.io/docs/latest/develop/reference/protocol-spec/
@@ -84,7 +85,7 @@ def send(
             parts.append(pa.scalar(before + _bulk(value.as_py())[:-2], pa.binary()))
         else:
             sizes = encoding.lengths(value)
-            parts += [encoding.headers(sizes, lambda size, before=before: before + b"$%d\r\n" % size), value]
+            parts += [encoding.headers(sizes, partial(_sized, before)), value]
     commands = encoding.join(*parts, pa.scalar(b"\r\n", pa.binary()))
     connection = client.connection_pool.get_connection()
     try:
@@ -98,7 +99,7 @@ def send(
         client.connection_pool.release(connection)
 
 
-def push(client: redis.Redis, release: str, as_of: datetime, rows: Sequence[tuple[Table, pa.RecordBatch]]) -> int:
+def push(client: Client, release: str, as_of: datetime, rows: Sequence[tuple[Table, pa.RecordBatch]]) -> int:
     """Put rows of several tables over a live release, all in one transaction; gives how many were newer."""
     wanted = [
         (key, hash_fields(release, table), [*values, encoding.constant(release)], time)
@@ -112,7 +113,7 @@ def push(client: redis.Redis, release: str, as_of: datetime, rows: Sequence[tupl
         if time > as_of
     ]
 
-    def newer(pipe: redis.client.Pipeline) -> int:
+    def newer(pipe: Any) -> int:
         there = [pipe.hget(key, fields[-1]) for key, fields, _, _ in wanted]
         chosen = [row for row, old in zip(wanted, there, strict=True) if old is None or _time(old) < row[-1]]
         pipe.multi()
@@ -127,7 +128,7 @@ def push(client: redis.Redis, release: str, as_of: datetime, rows: Sequence[tupl
     return written
 
 
-def remove(client: redis.Redis, release: str) -> None:
+def remove(client: Client, release: str) -> None:
     """Remove every row of a release, pushed ones included: one pass over the keys of each entity."""
     for join_key in sorted({table.key[0] for table in schema.SERVED}):
         tables = [table for table in schema.SERVED if table.key[0] == join_key]
@@ -155,34 +156,40 @@ def stamp(time: datetime) -> bytes:
     """An event time as Feast keeps it in Redis."""
     made = Timestamp()
     made.FromDatetime(time.astimezone(UTC).replace(tzinfo=None))
-    return made.SerializeToString()
+    kept: bytes = made.SerializeToString()
+    return kept
 
 
 def _time(kept: bytes) -> datetime:
-    return Timestamp.FromString(kept).ToDatetime(UTC)
+    time: datetime = Timestamp.FromString(kept).ToDatetime(UTC)
+    return time
 
 
-def _not_carried(client: redis.Redis, manifest: Manifest, table: Table, plan: Changes, origin: Origin) -> np.ndarray:
+def _not_carried(client: Client, manifest: Manifest, table: Table, plan: Changes, origin: Origin) -> np.ndarray:
     """Copy the rows that the parent has; gives those that it turned out not to have, `(n,)`."""
     left = plan.carried.copy()
     rows = np.flatnonzero(left)
     if not len(rows) or origin.parent is None or origin.parent_as_of is None:
         return left
     old, new = hash_fields(origin.parent, table), hash_fields(manifest.name, table)
-    arguments = [
+    arguments: list[int | bytes] = [
         len(new), stamp(origin.parent_as_of), encoding.constant(manifest.name), *old, *new, stamp(manifest.as_of)
     ]  # fmt: skip
     script = client.register_script(CARRY)
     for start in range(0, len(rows), CARRY_BATCH):
         here = rows[start : start + CARRY_BATCH]
         keys = _keys(plan.keys.take(pa.array(here)), table).to_pylist()
-        missing = np.array(script(keys=keys, args=arguments), dtype=int) - 1
-        left[here] = np.isin(np.arange(len(here)), missing)
+        missing = {place - 1 for place in script(keys=keys, args=arguments)}
+        left[here] = [place in missing for place in range(len(here))]
     return left
 
 
 def _keys(values: pa.Array, table: Table) -> pa.BinaryArray:
     return encoding.join(encoding.entity_keys(values, table.key[0]), pa.scalar(features.PROJECT.encode(), pa.binary()))
+
+
+def _sized(before: bytes, size: int) -> bytes:
+    return before + b"$%d\r\n" % size
 
 
 def _bulk(text: bytes) -> bytes:

@@ -25,7 +25,7 @@ TTL = 1
 @pytest.fixture(scope="session")
 def rooms() -> SimpleNamespace:
     """The modules that import Feast (some seconds), reached by name so that collecting tests stays quick."""
-    names = ("publishing", "reading", "stores", "verifying", "ledger")
+    names = ("publishing", "reading", "stores", "verifying", "ledger", "writing")
     return SimpleNamespace(**{name: importlib.import_module(f"tasks.releases.{name}") for name in names})
 
 

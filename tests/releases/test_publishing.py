@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +15,7 @@ import sqlalchemy as sa
 
 from tasks import schema
 from tasks.errors import ReleaseError
+from tasks.releases.offline import offline_path, read_offline
 from tests.releases.planted import FRESH, plant
 
 pytestmark = pytest.mark.slow  # real stores, and processes that import Feast
@@ -62,14 +64,15 @@ def test_an_absent_user_is_absent(rooms, store, put_online):
 def test_a_user_known_to_some_tables_only(rooms, store, put_online):
     """A user may have activity and no topics; the blocks that are not there say so."""
     manifest = put_online(store, 22, flip=False)
-    frame = pd.DataFrame({"user_id": ["half"], "as_of": [manifest.as_of], "release": [manifest.name]})
+    later = manifest.as_of + timedelta(seconds=1)
+    frame = pd.DataFrame({"user_id": ["half"], "as_of": [later]})
     frame = frame.assign(events=3, texts=0, language="zh", last_event=[manifest.as_of])
-    store.write_to_online_store(f"user_activity__{manifest.name}", frame)
+    rooms.writing.write_rows(store, manifest, {"user_activity": frame})
     profile = rooms.reading.read_user(store, ["half"], FRESH, release=manifest.name)[0]
     present = [name for name, block in profile.blocks.items() if block.status == "PRESENT"]
     assert present == ["user_activity"]
     assert profile.blocks["user_activity"].values["language"] == "zh"
-    assert profile.blocks["user_activity"].as_of == manifest.as_of
+    assert profile.blocks["user_activity"].as_of == later
 
 
 def test_unknown_releases_are_named(rooms, pg_store, put_online):
@@ -106,8 +109,8 @@ def test_a_live_release_is_never_changed(rooms, pg_store, put_online):
     home = rooms.stores.home_of(pg_store)
     other = plant(home, 54)
     for table in schema.SERVED:  # the same name over other rows
-        source = rooms.publishing.offline_path(home, other.name, table)
-        rooms.publishing.offline_path(home, manifest.name, table).write_bytes(source.read_bytes())
+        source = offline_path(home, other.name, table)
+        offline_path(home, manifest.name, table).write_bytes(source.read_bytes())
     forged = type(manifest)(**{**manifest.__dict__, "blocks": other.blocks})
     with pytest.raises(ReleaseError, match="never changed"):
         rooms.publishing.apply_views(pg_store, forged)
@@ -115,11 +118,10 @@ def test_a_live_release_is_never_changed(rooms, pg_store, put_online):
 
 def test_verify_says_what_differs_and_no_value(rooms, store, put_online):
     manifest = put_online(store, 61, flip=False)
-    frame = next(rooms.publishing.read_offline(
-        rooms.publishing.offline_path(rooms.stores.home_of(store), manifest.name, schema.USER_STYLE)
-    ))  # fmt: skip
+    frame = next(read_offline(offline_path(rooms.stores.home_of(store), manifest.name, schema.USER_STYLE)))
     frame.at[0, "axes"] = ["private words"]
-    store.write_to_online_store(f"user_style__{manifest.name}", frame.head(1))
+    frame = frame.head(1).assign(as_of=manifest.as_of + timedelta(seconds=1)).drop(columns="release")
+    rooms.writing.write_rows(store, manifest, {"user_style": frame})
     with pytest.raises(ReleaseError, match=r"user_style: online differs from offline in axes \(1 of 5 rows\)") as error:
         rooms.verifying.verify(store, manifest)
     assert "private" not in str(error.value)
@@ -149,8 +151,7 @@ def test_retire_frees_everything_but_what_is_kept(rooms, store, put_online):
     folders = {p.name for p in (rooms.stores.home_of(store) / "releases").iterdir()}
     assert not folders & set(gone)
     if store.config.online_store.type == "postgres":
-        tables = sa.inspect(rooms.stores.engine_of(store)).get_table_names()
-        assert not [t for t in tables if any(name in t for name in gone)]
+        assert not [t for t in _relations(rooms, store) if any(name in t for name in gone)]
     assert rooms.reading.read_user(store, ["user-1"], FRESH)[0].release == current.name
     assert rooms.reading.read_user(store, ["user-1"], FRESH, release=pinned.name)[0].release == pinned.name
     with pytest.raises(ReleaseError, match="was retired"):
@@ -160,13 +161,13 @@ def test_retire_frees_everything_but_what_is_kept(rooms, store, put_online):
 def test_a_removal_that_was_stopped_is_finished(rooms, pg_store, put_online, monkeypatch):
     oldest = put_online(pg_store, 81)
     put_online(pg_store, 82)
-    monkeypatch.setattr(rooms.publishing, "_drop_rows", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
+    monkeypatch.setattr(rooms.writing, "remove", lambda *_: (_ for _ in ()).throw(RuntimeError("killed here")))
     with pytest.raises(RuntimeError, match="killed here"):
         rooms.publishing.retire(pg_store, 1)
     monkeypatch.undo()
     assert oldest.name in rooms.publishing.retire(pg_store, 1)
     assert rooms.publishing.retire(pg_store, 1) == []
-    assert not [t for t in sa.inspect(rooms.stores.engine_of(pg_store)).get_table_names() if oldest.name in t]
+    assert not [t for t in _relations(rooms, pg_store) if oldest.name in t]
 
 
 def test_a_publisher_killed_before_the_switch_changes_nothing(rooms, pg_store, put_online):
@@ -245,6 +246,12 @@ def _python(script: str, *arguments: str) -> subprocess.Popen[str]:
         [sys.executable, "-c", script, *arguments], cwd=ROOT, stdout=subprocess.PIPE, text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
+
+
+def _relations(rooms, store) -> list[str]:
+    """Names of all tables and views in the registry's database."""
+    found = sa.inspect(rooms.stores.engine_of(store))
+    return found.get_table_names() + found.get_view_names()
 
 
 def _until_free(rooms, store) -> None:

@@ -47,6 +47,7 @@ def test_every_value_comes_back(rooms, store, served_ugly):
                     _assert_same(row[column.name], block.values[column.name], column.type)
 
 
+@pytest.mark.parametrize("store", ["redis"], indirect=True)  # in PostgreSQL a release's name is its view's, not a row's
 def test_mixed_blocks_are_an_error(rooms, store, served_ugly):
     rows = ugly(schema.USER_STYLE).assign(release="r19990101_00000000").head(1)
     store.write_to_online_store(f"user_style__{served_ugly.name}", rows)
@@ -57,7 +58,7 @@ def test_mixed_blocks_are_an_error(rooms, store, served_ugly):
 def test_a_release_without_its_rows_is_said_so(rooms, pg_store, put_online):
     manifest = put_online(pg_store, 101, flip=False)
     with rooms.stores.engine_of(pg_store).begin() as connection:
-        sa.Table(f"penchant_user_style__{manifest.name}", sa.MetaData()).drop(connection)
+        connection.execute(sa.text(f'DROP VIEW "penchant_user_style__{manifest.name}"'))
     with pytest.raises(ReleaseError, match=f"{manifest.name} has lost its views"):
         rooms.reading.read_user(pg_store, ["user-0"], FRESH, release=manifest.name)
     with pytest.raises(ReleaseError, match="user_style: it has no online table"):
