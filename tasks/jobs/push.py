@@ -11,11 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tasks import schema
 from tasks.jobs import intake
 from tasks.jobs.history import last_batch, read_history
 from tasks.jobs.workspace import Bag, open_store, parse_as_of, progress
 from tasks.settings import Settings
+from tasks.store import Ref
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -98,6 +101,27 @@ def replay(release: str, after: int = 0) -> Bag:
                     written += session.write_users(connection, target, block)
                 update(len(block))
     return {"release": release, "users": written, "through": through}
+
+
+def prune() -> Bag:
+    """Erase from the log what every release that readers can be switched to was computed with; gives `removed`.
+
+    To be called after old releases are retired; it keeps the log, and so a push, from growing with the shop's age.
+    """
+    from tasks.jobs.live import log
+    from tasks.jobs.live.base import LIVE_BASE, Base
+    from tasks.releases import ledger
+
+    engine, store, removed = _engine(), open_store(Settings()), 0
+    with engine.connect() as connection:
+        kept = [r.manifest.refs for r in ledger.all_releases(connection) if r.ever_live and r.retired_at is None]
+    addresses = {refs[LIVE_BASE] for refs in kept if LIVE_BASE in refs}
+    bases = [Base(store.folder(Ref(LIVE_BASE, address.split("@")[1]))) for address in sorted(addresses)]
+    for numbers, events in log.blocks(engine) if bases else ():
+        known = np.logical_and.reduce([base.known.find(events, schema.EVENTS)[0] for base in bases])
+        with engine.begin() as connection:
+            removed += log.remove(connection, events=[n for n, old in zip(numbers, known, strict=True) if old])
+    return {"removed": removed}
 
 
 def forget(users: Sequence[str]) -> int:

@@ -411,3 +411,15 @@ def test_who_is_forgotten_is_not_in_the_log(live: Live, world: dict[str, Any], f
     live.push(several(world, user)[0])
     assert push.forget([user]) == 1
     assert logged(live, user).empty
+
+
+def test_the_log_is_rid_of_what_the_releases_were_made_from_and_of_nothing_else(
+    live: Live, world: dict[str, Any], fresh: Callable[[], str]
+) -> None:
+    user, known = fresh(), dict(world["events"].iloc[7])
+    live.push(several(world, user)[0])
+    with live.engine.begin() as connection:
+        assert log.append(connection, known, "", None) == "accepted"
+    assert push.prune() == {"removed": 1}
+    assert logged(live, known["user_id"]).empty
+    assert len(logged(live, user)) == 1

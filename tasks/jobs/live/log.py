@@ -154,9 +154,22 @@ def between(engine: sa.Engine, after: int, through: int) -> Iterator[str]:
             yield json.dumps(event, ensure_ascii=False)
 
 
-def remove(connection: sa.Connection, *, users: Sequence[str] = (), through: int = 0) -> int:
-    """Erase the events of `users` and those up to sequence number `through`; gives how many there were."""
-    statement = sa.delete(PUSHED).where(PUSHED.c.user_id.in_(users) | (PUSHED.c.seq <= through))
+def blocks(engine: sa.Engine) -> Iterator[tuple[list[int], pd.DataFrame]]:
+    """The whole log, a thousand events at a time: sequence numbers and rows of `schema.EVENTS`."""
+    after = 0
+    while True:
+        statement = sa.select(PUSHED.c.seq, PUSHED.c.event).where(PUSHED.c.seq > after).order_by(PUSHED.c.seq)
+        with engine.connect() as connection:
+            rows = connection.execute(statement.limit(1_000)).all()
+        if not rows:
+            return
+        after = rows[-1].seq
+        yield [row.seq for row in rows], frame_of([row.event for row in rows])
+
+
+def remove(connection: sa.Connection, *, users: Sequence[str] = (), events: Sequence[int] = ()) -> int:
+    """Erase the events of `users` and those with the sequence numbers `events`; gives how many there were."""
+    statement = sa.delete(PUSHED).where(PUSHED.c.user_id.in_(users) | PUSHED.c.seq.in_(events))
     return int(connection.execute(statement).rowcount)
 
 

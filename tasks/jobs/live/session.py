@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Outcome = Literal["accepted", "repeated", "refused"]
 Faults = tuple[Mapping[str, str | None], ...]
 SOURCE = "push"
+AT_ONCE = 4
+"""Pushes at work in one process, each with two connections; more would only wait for the processor."""
 TURNS = 5
 """Releases that may go live one after another while one event is written; more is a fault."""
 _USER, _ID = schema.USER_ID.name, schema.EVENTS["event_id"].name
@@ -77,7 +79,7 @@ class Live:
         log.create(self.engine)
         self._mapping = load_mapping(None)
         self._release: LiveRelease | None = None
-        self._opening = threading.Lock()
+        self._opening, self._turn = threading.Lock(), threading.BoundedSemaphore(AT_ONCE)
 
     def release(self, connection: sa.Connection) -> LiveRelease:
         """The live release, opened if it is not; asks the registry which it is. Raises `ReleaseError` without one."""
@@ -109,7 +111,7 @@ class Live:
         from tasks.releases.stores import reaching
 
         parts: dict[str, float] = {}
-        with reaching("the registry"):
+        with self._turn, reaching("the registry"):
             with timed(parts, "open"), self.engine.connect() as connection:
                 release = self.release(connection)
             with timed(parts, "validate"):
