@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import cast
 
 import numpy as np
 import torch
@@ -52,17 +53,18 @@ def fit_sequence(
         lessons = lessons_from(histories, validation_share, rng, answers)
         optimizer = torch.optim.Adam(model.parameters(), lr=config.learning_rate)
         averaged = _averaged(model, len(histories))
+        mean = cast(SequenceModel, averaged.module)
         best, kept, idle = -1.0, _weights(model), 0
         for _ in range(epochs):
-            loss, ndcg = _epoch(model, averaged, optimizer, lessons, rng), lessons.ndcg(averaged.module)
+            loss, ndcg = _epoch(model, averaged, optimizer, lessons, rng), lessons.ndcg(mean)
             model.curve.append(Epoch(loss, ndcg))
             if progress:
                 progress(1)
             if ndcg is None or ndcg > best:
-                best, kept, idle = ndcg or 0.0, _weights(averaged.module), 0
-                averaged.module.curve = model.curve
+                best, kept, idle = ndcg or 0.0, _weights(mean), 0
+                mean.curve = model.curve
                 if better:
-                    better(averaged.module)
+                    better(mean)
             else:
                 idle += 1
             if idle >= patience:
@@ -99,7 +101,8 @@ def _averaged(model: SequenceModel, users: int) -> AveragedModel:
     any epoch (Polyak & Juditsky, 1992; Izmailov et al., 2018, https://arxiv.org/abs/1803.05407).
     """
     steps = max(users / model.config.batch_users, 1.0)
-    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(float(np.exp(-1 / steps))))
+    recent = get_ema_multi_avg_fn(float(np.exp(-1 / steps)))  # type: ignore[no-untyped-call]
+    return AveragedModel(model, multi_avg_fn=recent)
 
 
 def _epoch(
