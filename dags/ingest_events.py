@@ -1,8 +1,7 @@
 """# Take in one batch of events and items
 
-Reads the batch, checks its chunks side by side, settles them in order, and keeps it: good rows are published as
-`accepted_events` and `accepted_items`, the others go to quarantine with rule and reason. A batch that a check stops
-waits for a person to accept it, with a reason, or to refuse it. One that was taken in before starts nothing.
+Good rows are published as `accepted_events` and `accepted_items`, the others go to quarantine with rule and reason. A
+batch that a check stops waits for a person, who accepts it with a reason or refuses it. A known one starts nothing.
 """
 
 from __future__ import annotations
@@ -11,10 +10,9 @@ from typing import Any
 
 from airflow.sdk import Param, TriggerRule, dag, task
 from airflow.sdk.exceptions import AirflowSkipException
-from pipeline_alerts import tell_batch
+from pipeline_alerts import run_url, tell_batch
 from pipeline_assets import ACCEPTED_EVENTS, ACCEPTED_ITEMS, Bag, publish
-from pipeline_connections import libpq_uri
-from pipeline_forms import BATCH
+from pipeline_forms import BATCH, batch_arguments
 from pipeline_override import OverrideOperator
 from pipeline_policy import JUDGED
 
@@ -30,10 +28,7 @@ def ingest_events() -> None:
     def read_batch(params: dict[str, Any], dag_run: Any) -> Bag:
         from tasks import jobs
 
-        form = {name: params[name] for name in ("mapping", "source", "query", "watermark")}
-        form |= {name: params[name] or [] for name in ("events", "items")}
-        as_of = params["as_of"] or dag_run.run_after.isoformat()
-        plan = jobs.read_batch(**form, as_of=as_of, dsn=libpq_uri(params["connection"]))
+        plan = jobs.read_batch(**batch_arguments(params, dag_run.run_after))
         if plan["repeated"] and not params["again"]:
             raise AirflowSkipException(f"batch {plan['batch_id']} was taken in before; nothing was changed")
         return plan
@@ -54,6 +49,12 @@ def ingest_events() -> None:
 
         return tell_batch(jobs.settle_batch(plan), context, when_stopped=True)
 
+    @task
+    def write_report(settled: Bag, run_id: str, dag: Any) -> str:
+        from tasks import jobs
+
+        return jobs.report_batch(settled, run_url=run_url(dag.dag_id, run_id))
+
     @task.branch
     def decide(settled: Bag) -> str:
         return "ask" if settled["stopped"] else "keep_batch"
@@ -71,6 +72,7 @@ def ingest_events() -> None:
     plan = read_batch()
     settled = settle_batch(plan)
     check_chunk.partial(plan=plan).expand(chunk=chunks(plan)) >> settled
+    write_report(settled)
     ask = OverrideOperator(task_id="ask", batch=settled)
     decide(settled) >> [ask, keep_batch(plan, ask.output)]
 

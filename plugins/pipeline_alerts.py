@@ -51,21 +51,15 @@ def run_succeeded(context: Context) -> None:
 def tell_batch(batch: dict[str, Any], context: Context, *, when_stopped: bool = False) -> dict[str, Any]:
     """Tell what became of a batch, and give it back; only where it is stopped, if `when_stopped`."""
     from tasks.jobs import alerting
+    from tasks.jobs.reports import report_url
 
     if batch.get("stopped") or not when_stopped:
         ti = context["ti"]
-        where = {"run": ti.run_id, "run_url": run_url(ti.dag_id, ti.run_id)}
+        base = conf.get("api", "base_url", fallback="")
+        report = report_url(batch["batch_id"], base) if base and not batch.get("repeated") else ""
+        where = {"run": ti.run_id, "run_url": run_url(ti.dag_id, ti.run_id), "report_url": report}
         alerting.report_batch(ti.dag_id, batch, source=_source(context), targets=connected(), **where)
     return batch
-
-
-def batch_settled(batch: Mapping[str, Any], *, dag_run: Any, source: str | None = None, report_url: str = "") -> None:
-    """What became of a batch; for the task that has come to the verdict, with what `alerting.report_batch` wants."""
-    from tasks.jobs import alerting
-
-    dag, run = dag_run.dag_id, dag_run.run_id
-    where = {"run": run, "run_url": run_url(dag, run), "report_url": report_url}
-    alerting.report_batch(dag, batch, source=source or "", targets=connected(), **where)
 
 
 def run_late(context: Context) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from airflow.sdk import Param
+from pipeline_connections import libpq_uri
 
 
 def optional(title: str, description: str, **schema: Any) -> Param:
@@ -35,3 +38,10 @@ REPLAY = {
     "source": optional("Source", "Only rows from this file or table."),
     "as_of": AS_OF,
 }
+
+
+def batch_arguments(form: Mapping[str, Any], run_after: datetime) -> dict[str, Any]:
+    """What `tasks.jobs.read_batch` takes, from the form `BATCH`; without a time, that of the run."""
+    texts = {name: form[name] for name in ("mapping", "source", "query", "watermark")}
+    files = {name: form[name] or [] for name in ("events", "items")}
+    return {**texts, **files, "as_of": form["as_of"] or run_after.isoformat(), "dsn": libpq_uri(form["connection"])}

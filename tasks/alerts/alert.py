@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from tasks.errors import PenchantError, SchemaError
 
-Condition = Literal["ok", "failed", "budget", "overdue", "stale"]
+Condition = Literal["ok", "failed", "budget", "unlike", "overdue", "stale"]
 """How a pipeline stands: well; its run failed; too much of a batch was bad; a batch is late; the release is old."""
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-Kind = Literal["failed", "budget", "overdue", "stale", "recovered", "test"]
+Kind = Literal["failed", "budget", "unlike", "overdue", "stale", "recovered", "test"]
 
 LONGEST_NAME, LONGEST_REASON = 100, 400
 _NOT_IN_NAMES = re.compile(r"[^\w .,:+~/-]")

@@ -12,6 +12,7 @@ RULES_SHOWN, SOURCES_SHOWN = 8, 5
 WHAT_HAPPENED = {
     "failed": "failed",
     "budget": "let in a batch with too many bad rows",
+    "unlike": "let in a batch unlike the recent ones",
     "overdue": "is overdue",
     "stale": "is stale",
     "recovered": "has recovered",
@@ -21,6 +22,7 @@ WHAT_TO_DO = {
     "failed": "Open the run: its log ends with the reason. Mend the cause and run it again; a batch that was refused "
     "changed nothing.",
     "budget": "The good rows are in. Look at the rules below in the quarantine, mend at the source or replay the rows.",
+    "unlike": "The rows are in. Look at the report; mend at the source what you did not expect.",
     "overdue": "See whether the source still delivers and whether the run that takes it in is stuck or paused.",
     "stale": "Readers still get the old release. See which pipeline before it failed or did not start.",
     "recovered": "Nothing.",

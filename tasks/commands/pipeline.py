@@ -10,6 +10,9 @@ import typer
 
 from tasks.commands.app import MAIN, AsJson, AsOf, Why, answer, app, now, override
 
+PIPELINE = "ingest_events"
+"""Alerts tell of a batch under the same name whether the shell or Airflow takes it in."""
+
 
 @app.command(rich_help_panel=MAIN)
 def ingest(
@@ -32,17 +35,24 @@ def ingest(
     A query reads the PostgreSQL database that `PENCHANT_SOURCE_DSN` names.
     """
     from tasks import jobs
+    from tasks.errors import BatchRefused
+    from tasks.jobs import alerting
 
-    result = jobs.ingest(
-        events=[str(f) for f in files or []],
-        items=[str(f) for f in items or []],
-        mapping=str(mapping) if mapping else None,
-        source=source,
-        as_of=now() if as_of is None else as_of,
-        query=query,
-        watermark=watermark,
-        override=override(accept),
-    )
+    batch = {
+        "events": [str(f) for f in files or []],
+        "items": [str(f) for f in items or []],
+        "mapping": str(mapping) if mapping else None,
+        "source": source,
+        "as_of": now() if as_of is None else as_of,
+        "query": query,
+        "watermark": watermark,
+    }
+    try:
+        result = jobs.ingest(**batch, override=override(accept))
+    except BatchRefused as refused:  # any other error is the caller's, who sees it here
+        alerting.report_failure(PIPELINE, refused, source=source or "")
+        raise
+    alerting.report_batch(PIPELINE, result, source=source or "")
     answer(result, as_json, ingest_lines)
 
 
@@ -85,6 +95,8 @@ def ingest_lines(result: dict[str, Any]) -> Iterator[str]:
         yield f"{table}: " + ", ".join(f"{number:,} {name}" for name, number in counts["rows"].items())
         for rule, number in counts["rules"].items():
             yield f"    {number:>7,}  {rule}"
+    for alarm in result.get("alarms", ()):
+        yield f"whole batch: {alarm}"
     if taken := result.get("override"):
         yield f"kept by {taken['by']}: {taken['why']}"
 

@@ -60,7 +60,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Send mended rows through the check again, or without a file the quarantined rows as they are."""
-    from tasks.jobs import replay as replaying
+    from tasks.jobs import replaying
 
     result = replaying.replay(
         file=str(file) if file else None,
@@ -71,3 +71,25 @@ def replay(
         override=override(accept),
     )
     answer(result, as_json, ingest_lines)
+
+
+@app.command(rich_help_panel=QUALITY)
+def reports(as_json: AsJson = False) -> None:
+    """The reports on batches that are kept, and where they are."""
+    from tasks.jobs import reports as reporting
+
+    answer({"reports": reporting.list_reports()}, as_json, reporting.lines)
+
+
+@app.command(rich_help_panel=QUALITY)
+def alerts(
+    test: Annotated[bool, typer.Option("--test", help="Send a test alert to every target first.")] = False,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Try first what waits for a target.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Alert targets, open incidents, and what waits to be delivered."""
+    from tasks.jobs import alerting
+
+    if deliver:
+        alerting.deliver()
+    answer(alerting.send_test() if test else alerting.status(), as_json, alerting.lines)

@@ -5,7 +5,7 @@ the jobs, so that naming a job loads no heavy library.
 """
 
 from tasks.jobs.freshness import watch_freshness
-from tasks.jobs.intake import check_chunk, discard_batch, ingest, keep_batch, read_batch, settle_batch
+from tasks.jobs.intake import check_chunk, discard_batch, ingest, keep_batch, read_batch, report_batch, settle_batch
 from tasks.jobs.publication import (
     check_gate,
     flip_release,
@@ -23,7 +23,7 @@ from tasks.jobs.refresh import (
     refresh_topics,
     train_sequence,
 )
-from tasks.jobs.replay import replay
+from tasks.jobs.replaying import replay
 from tasks.jobs.scores import backtest, score
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "read_batch",
     "refresh_topics",
     "replay",
+    "report_batch",
     "retire_releases",
     "roll_back",
     "score",

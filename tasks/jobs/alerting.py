@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,10 @@ def report_batch(pipeline: str, batch: Mapping[str, Any], *, source: str = "", *
         counted |= {"error": "BatchRefused", "reason": str(stopped)}
     elif over:
         counted["budget"] = share
-    condition: Condition = "failed" if stopped else "budget" if over else "ok"
+    elif batch.get("alarms"):  # sentences about the batch as a whole, with nobody's words in them
+        counted["reason"] = " ".join(batch["alarms"])
+    unlike = bool(batch.get("alarms"))
+    condition: Condition = "failed" if stopped else "budget" if over else "unlike" if unlike else "ok"
     report(pipeline, condition, source=source, **{**counted, **facts})
 
 
@@ -169,6 +172,21 @@ def send_test(targets: Sequence[str] = ()) -> dict[str, Any]:
     _change(lambda box: box.say(alert, everyone))
     deliver(targets)
     return status(targets)
+
+
+def lines(status: Mapping[str, Any]) -> Iterator[str]:
+    """What `status` gives, as text."""
+    for target in status["targets"]:
+        last = f"last success {target['last_success'] or 'never'}"
+        wrong = f", last error {target['last_error']} at {target['last_error_at']}" if target["last_error"] else ""
+        waiting = f", {target['pending']} waiting, {target['given_up']} given up"
+        yield f"{target['target']} ({target['mark']}): {last}{wrong}{waiting}"
+    if not status["targets"]:
+        yield "no target: set PENCHANT_ALERT_TARGETS"
+    for incident in status["open"]:
+        yield f"open: {incident['pipeline']} {incident['source']} {incident['condition']} since {incident['since']}"
+    for alert in status["alerts"]:
+        yield f"{alert['at']}  {alert['title']}  {alert['delivered']} of {alert['targets']} delivered"
 
 
 def _targets(more: Iterable[str]) -> list[Target]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 from tasks.errors import ArtifactError
-from tasks.jobs import intake, publication
+from tasks.jobs import publication
 from tasks.jobs import refresh as refreshing
 from tasks.jobs import scores as scoring
+from tasks.jobs.history import last_batch
 from tasks.jobs.workspace import Bag, open_store, progress
 from tasks.settings import Settings
 
@@ -19,7 +20,7 @@ REFRESHED, SCORED = "refreshed", "scored"
 
 def refresh() -> Bag:
     """Plan, topics, vectors, sequence model, interests, over everything that was taken in."""
-    history = intake.last_batch(open_store(Settings()))
+    history = last_batch(open_store(Settings()))
     plan = refreshing.plan_refresh(history)
     topics = refreshing.refresh_topics(plan)
     vectors = refreshing.join_vectors(plan, [refreshing.encode_shard(plan, shard) for shard in plan["shards"]])

@@ -5,25 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from tasks import schema
 from tasks.columns import Table
 from tasks.errors import BatchRefused
-from tasks.jobs.history import HEAD, KEPT, History, kept_before, known_items, read_history, rows
+from tasks.jobs.history import HEAD, KEPT, History, kept_before, known_items, read_history
+from tasks.jobs.settling import PROFILE, REPORT, Settling, history_address
 from tasks.jobs.spool import Spool
 from tasks.jobs.workspace import Bag, bag_of, open_store, parse_as_of
 from tasks.settings import Settings
-from tasks.store import Ref, Store
+from tasks.store import Ref
 
 if TYPE_CHECKING:
-    from tasks.quality import Judged, Settlement
+    from tasks.quality import Judged
 
-PLAN, SETTLED, REPORT, MAPPING = "plan", "settled", "quality_report", "mapping"
+PLAN, SETTLED, MAPPING = "plan", "settled", "mapping"
 POSITION, ROW = schema.QUARANTINE["position"].name, schema.QUARANTINE["row"].name
 ORDER = (schema.ITEMS, schema.EVENTS)
-"""The catalogue first: events may name only items that are known."""
 
 
 class Batch:
@@ -34,6 +33,11 @@ class Batch:
         self.spool = Spool(settings.home, plan["spool"])
         self.document = self.spool.read_json(PLAN)
         self.id, self.as_of = str(self.document["batch_id"]), parse_as_of(self.document["as_of"])
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables that the batch brings rows for, the catalogue first: events may name only known items."""
+        return [table for table in ORDER if table.name in self.document["chunks"]]
 
     def chunks(self, table: Table) -> list[int]:
         """Numbers of the chunks that are meant for `table`."""
@@ -57,6 +61,7 @@ class Batch:
             as_of=self.as_of,
             future_tolerance_hours=self.settings.future_tolerance_hours,
             known_items=known,
+            changes=self.settings.rules,
         )
         judged.save(folder)
         self.spool.write_json(f"users-{table.name}-{number:06d}", {"affected": _affected(frame, judged)})
@@ -82,9 +87,9 @@ def settle(settings: Settings, plan: Mapping[str, Any]) -> Bag:
     Gives counts by table, how many `users` wrote rows that do not pass, and `stopped`: why, or nothing.
     """
     batch = Batch(settings, plan)
-    settled = _Settling(batch).run()
+    settled = Settling(batch).run()
     batch.spool.write_json(SETTLED, settled)
-    return {key: settled[key] for key in ("batch_id", "counts", "stopped", "users", "source")}
+    return {key: settled[key] for key in ("batch_id", "counts", "stopped", "users", "source", "alarms", "report")}
 
 
 def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str] | None) -> Bag:
@@ -98,8 +103,8 @@ def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str
     batch = Batch(settings, plan)
     with batch.store.lock(HEAD):
         settled = batch.spool.read_json(SETTLED)
-        if settled["history"] != _address(batch.store):
-            settled = _Settling(batch).run()
+        if settled["history"] != history_address(batch.store):
+            settled = Settling(batch).run()
         if settled["stopped"] and not override:
             raise BatchRefused(settled["stopped"])
         history = read_history(batch.store)
@@ -111,97 +116,16 @@ def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str
     return result
 
 
-class _Settling:
-    """One pass over the judged chunks: what the batch brings, in artifacts that nothing refers to yet."""
-
-    def __init__(self, batch: Batch) -> None:
-        self._batch, self._store = batch, batch.store
-        self._history = read_history(batch.store)
-        self._brought: dict[str, list[Ref]] = {name: [] for name in KEPT}
-        self._counts: dict[str, Any] = {}
-        self._reports: dict[str, Any] = {}
-        self._stopped: list[str] = []
-        self._affected: set[str] = set()
-
-    def run(self) -> dict[str, Any]:
-        """Settle all tables; gives a JSON document."""
-        for table in ORDER:
-            if table.name in self._batch.document["chunks"]:
-                self._table(table)
-        for number in self._batch.chunks(schema.EVENTS):
-            self._affected.update(self._batch.spool.read_json(f"users-{schema.EVENTS.name}-{number:06d}")["affected"])
-        events = self._counts.get(schema.EVENTS.name, {}).get("rows", {})
-        fresh = events.get("accepted", 0) + events.get("quarantined", 0)
-        return {
-            "batch_id": self._batch.id,
-            "source": self._batch.document["source"],
-            "history": _address(self._store),
-            "brought": {name: [ref.to_json() for ref in refs] for name, refs in self._brought.items()},
-            "counts": self._counts,
-            "reports": self._reports,
-            "stopped": "; ".join(self._stopped),
-            "users": len(self._affected),
-            "nothing_new": bool(self._batch.document.get("watermarks") and self._history["last"] and not fresh),
-        }
-
-    def _table(self, table: Table) -> None:
-        settlement = self._settlement(table)
-        adopts = table is schema.EVENTS and self._batch.adopts(self._history)
-        for judged in self._batch.judged(table):
-            checked = settlement.settle(judged)
-            self._affected |= _late(judged, checked.quarantine)
-            if adopts:
-                self._adopt(checked.accepted)
-            self._put(table, checked.accepted)
-            self._put(schema.QUARANTINE, checked.quarantine)
-            self._put(schema.REPLAYED, _outcomes(self._batch, table, judged, checked.quarantine))
-        try:
-            settlement.finish()
-        except BatchRefused as stopped:
-            if not settlement.summary()["rows"]["in"]:  # an empty batch is no batch, whoever asks for it
-                raise
-            self._stopped.append(str(stopped))
-        ledger = settlement.ledger()
-        self._put(schema.LEDGER, ledger)
-        self._counts[table.name] = _counts(settlement.summary()["rows"], ledger)
-        self._reports[table.name] = settlement.summary()
-
-    def _settlement(self, table: Table) -> Settlement:
-        from tasks.quality import Seen, Settlement, rules_for
-
-        settings = self._batch.settings
-        before = rows(self._store, kept_before(self._history, table.name), table, Seen.columns(table))
-        return Settlement(
-            table,
-            rules_for(table, future_tolerance_hours=settings.future_tolerance_hours),
-            batch_id=self._batch.id,
-            source=self._batch.document["source"],
-            as_of=self._batch.as_of,
-            max_quarantine_share=1.0 if self._batch.document.get("origins") else settings.max_quarantine_share,
-            seen=Seen.of(before, table),
-        )
-
-    def _adopt(self, accepted: pd.DataFrame) -> None:
-        """Make items of the ids that events name and nobody has described."""
-        from tasks.sources import items_from_events
-
-        name = schema.ITEMS.name
-        known = known_items(self._store, [*kept_before(self._history, name), *self._brought[name]])
-        named = items_from_events(accepted[~accepted[schema.ITEM_ID.name].isin(known)])
-        self._put(schema.ITEMS, named.assign(**{schema.ITEMS["batch_id"].name: self._batch.id}))
-
-    def _put(self, table: Table, frame: pd.DataFrame) -> None:
-        if len(frame):
-            self._brought[table.name].append(self._store.put_frame(frame, table))
-
-
 def _keep(batch: Batch, history: History, settled: Mapping[str, Any], override: Mapping[str, str] | None) -> Bag:
     """The history with the batch in it; hold the lock of the head."""
     store = batch.store
     brought = {name: [Ref.from_json(ref) for ref in refs] for name, refs in settled["brought"].items()}
     refs = {name: store.put_union(table, [*kept_before(history, name), *brought[name]]) for name, table in KEPT.items()}
-    refs[REPORT] = store.put_json(REPORT, settled["reports"])
-    facts = {"as_of": batch.document["as_of"], "counts": settled["counts"], "source": settled["source"]}
+    refs[REPORT] = Ref.from_json(settled["report"])
+    facts = {"as_of": batch.document["as_of"], "stream": batch.document["stream"]}
+    facts |= {name: settled[name] for name in ("counts", "source", "alarms")}
+    if settled["profile"]:
+        facts["profile"] = store.put_json(PROFILE, settled["profile"]).to_json()
     if batch.document.get("mapping"):
         facts["mapping"] = store.put_json(MAPPING, {"text": batch.document["mapping"]}).version
     if override:
@@ -214,7 +138,7 @@ def _keep(batch: Batch, history: History, settled: Mapping[str, Any], override: 
         "adopted": batch.adopts(history),
     }
     store.move_head(HEAD, store.put_json(HEAD, document))
-    return {**result, "batch_id": batch.id, "repeated": False, "users": settled["users"]}
+    return {**result, "batch_id": batch.id, "repeated": False, "users": settled["users"], "report": settled["report"]}
 
 
 def _known(batch: Batch) -> set[str] | None:
@@ -226,43 +150,9 @@ def _known(batch: Batch) -> set[str] | None:
     return brought | known_items(batch.store, kept_before(history, schema.ITEMS.name))
 
 
-def _outcomes(batch: Batch, table: Table, judged: Judged, quarantine: pd.DataFrame) -> pd.DataFrame:
-    """Lines of `schema.REPLAYED` for a chunk of a replay; none for any other batch."""
-    origins = batch.document.get("origins", {}).get(table.name, [])[max(judged.tally.first - 1, 0) : judged.tally.last]
-    out = set(quarantine["position"])
-    lines = [
-        [*origin, batch.id, "quarantined" if position in out else "accepted"]
-        for position, origin in enumerate(origins, judged.tally.first)
-    ]
-    return pd.DataFrame(lines, columns=list(schema.REPLAYED.names))
-
-
 def _affected(frame: pd.DataFrame, judged: Judged) -> list[str]:
     """Users that wrote the rows of a chunk that do not pass."""
     if schema.USER_ID.name not in frame:
         return []
     out = frame.loc[frame["position"].isin(judged.quarantine["position"]), schema.USER_ID.name]
     return sorted({str(user) for user in out.dropna()})
-
-
-def _late(judged: Judged, quarantine: pd.DataFrame) -> set[str]:
-    """Users whose rows passed by themselves and were stopped when the batch was settled."""
-    if schema.USER_ID.name not in judged.candidates:
-        return set()
-    out = np.isin(judged.positions, quarantine["position"].to_numpy(dtype=np.int64))
-    return {str(user) for user in judged.candidates.loc[out, schema.USER_ID.name]}
-
-
-def _address(store: Store) -> str:
-    """Which history there is now."""
-    return str(store.head(HEAD) or "")
-
-
-def _counts(in_all: Mapping[str, int], ledger: pd.DataFrame) -> dict[str, Any]:
-    """Rows in, accepted, quarantined and repeated, and rows by rule that was broken."""
-    rule, failed = schema.LEDGER["rule"].name, schema.LEDGER["rows_failed"].name
-    broken = ledger[(ledger[failed] > 0) & (ledger[rule] != "rows")]
-    return {
-        "rows": {"entered" if name == "in" else name: number for name, number in in_all.items()},
-        "rules": {str(r): int(n) for r, n in zip(broken[rule], broken[failed], strict=True)},
-    }

@@ -20,15 +20,14 @@ from tasks import schema
 from tasks.columns import Table
 from tasks.errors import BatchRefused, SettingsError, SourceError
 from tasks.jobs import checking
-from tasks.jobs.history import History, last_batch, read_history
+from tasks.jobs.history import History, read_history
 from tasks.jobs.spool import Spool
 from tasks.jobs.workspace import Bag, open_store, parse_as_of, progress
 from tasks.settings import Settings
+from tasks.store import Ref
 
 if TYPE_CHECKING:
     from tasks.sources import Mapping as ColumnMapping
-
-__all__ = ["check_chunk", "discard_batch", "ingest", "keep_batch", "last_batch", "read_batch", "settle_batch"]
 
 Part = tuple[Table, Iterable[pd.DataFrame]]
 """Raw chunks of a batch that are meant for one table."""
@@ -52,8 +51,9 @@ def finish(plan: Bag, *, override: Mapping[str, str] | None = None) -> Bag:
             for chunk in plan["chunks"]:
                 update(check_chunk(plan, chunk)["rows"])
         settled = settle_batch(plan)
+        report = report_batch(settled)
         if settled["stopped"] and not override:
-            raise BatchRefused(settled["stopped"])
+            raise BatchRefused(f"{settled['stopped']}; the report is {report}")
         return keep_batch(plan, override=override if settled["stopped"] else None)
 
 
@@ -89,7 +89,7 @@ def read_batch(
     if not query and batch_id in history["batches"]:
         return repeated(history, batch_id)
     name = source or ", ".join(sorted({Path(p).name for p in (*items, *events)})) or "query"
-    with Reading(settings, history, when, name, digest=bool(query)) as reading:
+    with Reading(settings, history, when, name, stream=source or "", digest=bool(query)) as reading:
         if mapping:
             reading.put_mapping(Path(mapping).read_text("utf-8-sig"))
         if items:
@@ -121,6 +121,17 @@ def settle_batch(plan: Mapping[str, Any]) -> Bag:
     return checking.settle(Settings(), plan)
 
 
+def report_batch(settled: Mapping[str, Any], *, run_url: str = "") -> str:
+    """Write the report on a settled batch, kept or stopped; gives the path of its page."""
+    from tasks.jobs.reports import write_report
+
+    document = open_store(Settings()).read_json(
+        Ref.from_json(settled.get("report") or settled["refs"]["quality_report"])
+    )
+    page = write_report(settled["batch_id"], document["parts"], refused=document["stopped"], run_url=run_url)
+    return str(page)
+
+
 def keep_batch(plan: Mapping[str, Any], *, override: Mapping[str, str] | None = None) -> Bag:
     """Add a settled batch to the history in one step; gives references to the whole history, this batch in it.
 
@@ -136,7 +147,9 @@ def discard_batch(plan: Mapping[str, Any], *, by: str, why: str) -> None:
     Raises `BatchRefused` that says who (`by`) refused it and `why`; that is how a run learns of it.
     """
     Spool(Settings().home, plan["spool"]).remove()
-    raise BatchRefused(f"batch {plan['batch_id']} was refused by {by} ({why or 'no reason given'}); nothing was changed")
+    raise BatchRefused(
+        f"batch {plan['batch_id']} was refused by {by} ({why or 'no reason given'}); nothing was changed"
+    )
 
 
 def repeated(history: History, batch_id: str) -> Bag:
@@ -148,14 +161,21 @@ class Reading:
     """One batch on its way into a spool, which is removed where reading fails."""
 
     def __init__(
-        self, settings: Settings, history: History, as_of: datetime, source: str, *, digest: bool = False
+        self,
+        settings: Settings,
+        history: History,
+        as_of: datetime,
+        source: str,
+        *,
+        stream: str = "",
+        digest: bool = False,
     ) -> None:
         self._settings, self._history = settings, history
         self._spool = Spool.new(settings.home)
         self._content = hashlib.blake2b(digest_size=8) if digest else None
         self._chunks: dict[str, list[int]] = {}
         self._taken: dict[str, int] = {}
-        self.facts: dict[str, Any] = {"as_of": as_of.isoformat(), "source": source}
+        self.facts: dict[str, Any] = {"as_of": as_of.isoformat(), "source": source, "stream": stream}
 
     def __enter__(self) -> Reading:
         return self

@@ -58,6 +58,13 @@ def list_reports(settings: Settings | None = None) -> list[dict[str, Any]]:
     return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"*/{CARD}"))]
 
 
+def lines(result: Mapping[str, Any]) -> Iterator[str]:
+    """The reports as text, one line each."""
+    for card in result["reports"]:
+        fate = "refused" if card["refused"] else "kept"
+        yield f"{card['batch_id']}  as of {card['as_of']}  {fate}  {report_path(card['batch_id'])}"
+
+
 def report_path(batch_id: str, settings: Settings | None = None) -> Path:
     """Where the report on a batch stands, written or not; raises `ArtifactError` for an id that is none."""
     if not _BATCH.fullmatch(batch_id):

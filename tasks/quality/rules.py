@@ -67,7 +67,7 @@ class Rule:
         return f"{self.name} {self.column}" if self.column else self.name
 
 
-Changes = Mapping[str, Mapping[str, Any]]
+Changes = Mapping[str, Mapping[Any, Any]]
 """By rule name: `severity`, `minimum`, `maximum`, each instead of the built-in one."""
 
 

@@ -12,6 +12,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
         "chunks": {"read_batch"},
         "check_chunk": {"read_batch", "chunks"},
         "settle_batch": {"read_batch", "check_chunk"},
+        "write_report": {"settle_batch"},
         "decide": {"settle_batch"},
         "ask": {"settle_batch", "decide"},
         "keep_batch": {"read_batch", "ask", "decide"},

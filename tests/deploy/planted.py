@@ -9,7 +9,7 @@ PROJECT = Path(__file__).parents[2]
 
 JOBS = '''
 import os, time
-from tasks.errors import ReleaseError, StoreUnavailable
+from tasks.errors import BatchRefused, ReleaseError, StoreUnavailable
 
 def refs(name): return {"refs": {name: {"name": name, "version": "1", "rows": 3}}}
 def merged(*bags): return {"refs": {k: v for bag in bags for k, v in bag["refs"].items()}, "as_of": bags[0]["as_of"]}
@@ -19,8 +19,19 @@ def once(name):
     except FileExistsError: return False
 def asked(name): return os.path.exists(os.path.join(os.environ["PENCHANT_HOME"], name))
 
-def ingest(*, events, items, as_of, **_):
-    return {**refs("accepted_events"), "as_of": as_of, "batch_id": "b", "counts": {}, "repeated": False}
+def read_batch(*, events, items, as_of, **_):
+    if "stopped.csv" in events: return {"batch_id": "bad", "as_of": as_of, "repeated": False, "chunks": [0]}
+    return {"batch_id": "b", "as_of": as_of, "repeated": False, "chunks": [0, 1, 2]}
+def check_chunk(plan, chunk): return {"chunk": chunk, "rows": 1}
+def settle_batch(plan):
+    rows = {"entered": 9, "accepted": 3, "quarantined": 6, "repeated": 0}
+    counts = {"accepted_events": {"rows": rows, "rules": {"rating_scale": 6}}} if plan["batch_id"] == "bad" else {}
+    return {**plan, "counts": counts, "stopped": "too many rows are bad" if counts else "", "source": "shop"}
+def report_batch(settled, run_url=""): return run_url
+def keep_batch(plan, override):
+    assert (override is None) == (plan["batch_id"] == "b")
+    return {**refs("accepted_events"), **plan, "counts": {}}
+def discard_batch(plan, by, why): raise BatchRefused(f"{by}: {why}")
 def plan_refresh(received): return {**received, "shards": [0, 1, 2, 3]}
 def refresh_topics(plan):
     if asked("slow"): time.sleep(600)

@@ -43,7 +43,16 @@ def test_a_demonstration_from_nothing_and_another_on_the_same_home(deployed: Dep
         printed += process.communicate(timeout=400)[0]
         assert process.returncode == 0, printed
         assert f"writing batch {number}" in printed
-        for task in ("check_batch", "encode_shard [3]", "train_sequence", "score", "materialize_shard [1]", "flip"):
+        for task in (
+            "read_batch",
+            "check_chunk [2]",
+            "keep_batch",
+            "encode_shard [3]",
+            "train_sequence",
+            "score",
+            "materialize_shard [1]",
+            "flip",
+        ):
             assert [line for line in printed.splitlines() if f" {task} " in line and " success " in line], task
         assert "the planted report" in printed
         assert left(family) == []

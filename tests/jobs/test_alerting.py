@@ -93,6 +93,17 @@ def test_a_budget_is_breached_above_it_only_and_each_source_may_have_its_own(
         assert line in text.splitlines()
 
 
+def test_a_batch_unlike_the_recent_ones_is_told_of_once_and_the_next_like_them_ends_it(hooked: Hooked) -> None:
+    odd = {**batch(0), "alarms": ["batch_ratings: The mean rating is 1.20 beside 4.10 recently."]}
+    alerting.report_batch("ingest_events", odd)
+    alerting.report_batch("ingest_events", odd)
+    alerting.report_batch("ingest_events", batch(0))
+    unlike, recovered = hooked.texts
+    assert "let in a batch unlike the recent ones" in unlike
+    assert "The mean rating is 1.20 beside 4.10 recently." in unlike
+    assert "has recovered" in recovered
+
+
 def test_a_stopped_batch_says_what_failed_and_the_good_one_after_it_ends_it(hooked: Hooked) -> None:
     alerting.report_batch("ingest_events", batch(60, stopped="60.0% of the batch is bad, more than 20%"), run="r1")
     alerting.report_failure("ingest_events", BatchRefused("60.0% of the batch is bad"), run="r1")

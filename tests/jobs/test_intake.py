@@ -7,8 +7,7 @@ import pytest
 
 from tasks import jobs, schema
 from tasks.errors import ArtifactError, BatchRefused, SourceError
-from tasks.jobs import intake
-from tasks.jobs.history import HEAD
+from tasks.jobs.history import HEAD, last_batch
 from tasks.jobs.workspace import open_store, refs_of
 from tasks.settings import Settings
 from tasks.store import Store
@@ -138,4 +137,4 @@ def test_no_text_stands_in_what_travels_between_tasks(home: Path) -> None:
 
 def test_there_is_no_last_batch_before_the_first(home: Path) -> None:
     with pytest.raises(ArtifactError, match="no batch was taken in yet"):
-        intake.last_batch(store())
+        last_batch(store())

@@ -8,7 +8,7 @@ import pytest
 
 from tasks import jobs, schema
 from tasks.errors import BatchRefused, SettingsError, SourceError
-from tasks.jobs import intake, quality_ledger, replay
+from tasks.jobs import intake, quality_ledger, replaying
 from tasks.jobs.history import HEAD
 from tasks.jobs.quarantined import quarantine, select
 from tests.jobs.test_intake import AS_OF, EVENT, ITEM, accepted, lines, store
@@ -44,7 +44,7 @@ def open_rules() -> list[str]:
 
 
 def test_a_mended_row_is_accepted_and_leaves_the_quarantine(taken: Path) -> None:
-    bag = replay.replay(file=mended(taken, kind="review"), as_of=AS_OF)
+    bag = replaying.replay(file=mended(taken, kind="review"), as_of=AS_OF)
     assert "k" in accepted(bag)
     assert open_rules() == ["unknown_item"]
     assert quarantine(replayed=True)["counts"] == {"unknown_item": 1, "unknown_kind": 1}
@@ -52,25 +52,25 @@ def test_a_mended_row_is_accepted_and_leaves_the_quarantine(taken: Path) -> None
 
 def test_replaying_twice_changes_nothing_twice(taken: Path) -> None:
     file = mended(taken, kind="review")
-    replay.replay(file=file, as_of=AS_OF)
+    replaying.replay(file=file, as_of=AS_OF)
     before = store().head(HEAD)
-    again = replay.replay(file=file, as_of=AS_OF)
+    again = replaying.replay(file=file, as_of=AS_OF)
     assert (again["repeated"], again["already"]) == (True, 1)
     assert store().head(HEAD) == before
 
 
 def test_a_row_that_is_still_bad_waits_under_the_replay_s_own_batch(taken: Path) -> None:
-    bag = replay.replay(file=mended(taken, kind="review", rating=99), as_of=AS_OF)
+    bag = replaying.replay(file=mended(taken, kind="review", rating=99), as_of=AS_OF)
     waiting = select(store(), rule="rating_scale")
     assert waiting["batch_id"].tolist() == [bag["batch_id"]]
     assert sorted(open_rules()) == ["rating_scale", "unknown_item"]
-    replay.replay(batch=bag["batch_id"], as_of=AS_OF)
+    replaying.replay(batch=bag["batch_id"], as_of=AS_OF)
     assert sorted(open_rules()) == ["rating_scale", "unknown_item"]
 
 
 def test_rows_go_in_as_they_are_once_the_catalogue_has_their_item(taken: Path) -> None:
     jobs.ingest(items=[lines(taken / "more.jsonl", ITEM | {"item_id": "=i2"})], as_of=AS_OF)
-    bag = replay.replay(rule="unknown_item", as_of=AS_OF)
+    bag = replaying.replay(rule="unknown_item", as_of=AS_OF)
     assert accepted(bag)[-1] == "i"
     assert open_rules() == ["unknown_kind"]
 
@@ -85,7 +85,7 @@ def test_rows_of_a_mapped_source_are_read_by_its_mapping_again(home: Path) -> No
     jobs.ingest(events=[lines(home / "e.jsonl", *rows, bad)], mapping=str(home / "m.yaml"), as_of=AS_OF)
     quarantine(out=home / "out.jsonl")
     (home / "out.jsonl").write_text((home / "out.jsonl").read_text().replace('"stars": 11', '"stars": 10'))
-    bag = replay.replay(file=str(home / "out.jsonl"), as_of=AS_OF)
+    bag = replaying.replay(file=str(home / "out.jsonl"), as_of=AS_OF)
     ratings = store().read_frame(schema_ref(bag), schema.EVENTS)["rating"]
     assert ratings.iloc[-1] == 5.0
 
@@ -109,7 +109,7 @@ def test_a_file_that_is_none_of_the_quarantine_s_is_refused_whole(taken: Path, t
     before = store().head(HEAD)
     (taken / "x.jsonl").write_text(text)
     with pytest.raises(SourceError, match=message):
-        replay.replay(file=str(taken / "x.jsonl"), as_of=AS_OF)
+        replaying.replay(file=str(taken / "x.jsonl"), as_of=AS_OF)
     assert store().head(HEAD) == before
 
 
@@ -181,7 +181,8 @@ def test_a_batch_that_another_overtook_is_settled_again(taken: Path) -> None:
 def test_a_discarded_batch_leaves_nothing_and_cannot_be_kept(taken: Path) -> None:
     before = store().head(HEAD)
     plan = intake.read_batch(events=[lines(taken / "a.jsonl", EVENT | {"event_id": "a"})], as_of=AS_OF)
-    intake.discard_batch(plan)
+    with pytest.raises(BatchRefused, match="refused by ana"):
+        intake.discard_batch(plan, by="ana", why="a test export")
     with pytest.raises(Exception, match="settled or given up"):
         intake.check_chunk(plan, 0)
     assert store().head(HEAD) == before
