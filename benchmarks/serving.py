@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -53,9 +54,12 @@ def main() -> None:
         with settings_of(arguments.store, Path(folder) / "home") as environ:
             store = publish(arguments.users, arguments.seed)
             ids = sample(user_ids(arguments.users), arguments.seed)
-            rows = [*in_process(store, ids, arguments.seconds), *over_http(environ, ids, arguments.seconds)]
+            rows = list(
+                printed(chain(in_process(store, ids, arguments.seconds), over_http(environ, ids, arguments.seconds)))
+            )
     ratios = summarise(rows)
-    print_table(rows, ratios)
+    for ratio in ratios:
+        print(f"{ratio['users']} users: " + ", ".join(f"{k} {v:.1f}×" for k, v in ratio.items() if k != "users"))
     if arguments.json:
         settings = {name: getattr(arguments, name) for name in ("store", "users", "seconds", "seed")}
         arguments.json.write_text(json.dumps({**settings, "rows": rows, "ratios": ratios}, indent=1))
@@ -216,9 +220,9 @@ def server(environ: Mapping[str, str], flags: list[str]) -> Iterator[tuple[int, 
 
 
 async def until_up(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until `/health` answers; raises `SystemExit` where the server ends or needs over two minutes."""
+    """Wait until `/health` answers; raises `SystemExit` where the server ends or needs over ten minutes."""
     async with httpx.AsyncClient(trust_env=False) as client:
-        for _ in range(600):
+        for _ in range(3000):
             if process.poll() is not None:
                 raise SystemExit(f"the server ended with status {process.returncode}")
             try:
@@ -261,14 +265,14 @@ def summarise(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return ratios
 
 
-def print_table(rows: Sequence[Mapping[str, Any]], ratios: Sequence[Mapping[str, Any]]) -> None:
-    """Every measurement, then the ratios."""
+def printed(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The same rows, each printed as it comes."""
     print(f"{'way':<14}{'asked':<17}{'users':>6}{'conn':>6}{'req/s':>10}{'p50 ms':>9}{'p99 ms':>9}{'CPU ms':>9}")
     for row in rows:
         place = f"{row['way']:<14}{row['asked']:<17}{row['users']:>6}{row['connections']:>6}"
-        print(f"{place}{row['per_second']:>10.0f}{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['cpu_ms']:>9.2f}")
-    for ratio in ratios:
-        print(f"{ratio['users']} users: " + ", ".join(f"{k} {v:.1f}×" for k, v in ratio.items() if k != "users"))
+        times = f"{row['p50_ms']:>9.2f}{row['p99_ms']:>9.2f}{row['cpu_ms']:>9.2f}"
+        print(f"{place}{row['per_second']:>10.0f}{times}", flush=True)
+        yield row
 
 
 if __name__ == "__main__":

@@ -51,6 +51,8 @@ class Guard:
         try:
             await self._app(scope, _limited(receive), sending)
         except PenchantError as error:
+            if began:
+                raise
             status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
             await answer(send, status, str(error), *([(b"retry-after", b"1")] if status == 503 else []))
         except Exception as error:
