@@ -7,6 +7,9 @@ Leave one out: a user's last item is the test item, the one before it the valida
 counted or written uses the items before those two only. The validation item chooses settings and blend weights, and
 belongs to the user's history at test time, and to nothing else. All items are ranked but those of the history; ties
 get the mid rank. Every method may try settings for the same time (`--budget`), on the same sample of users.
+
+With `--cut 0.9`, which needs times: one moment for everybody, before which that share of all events lies. A user's
+first item after it is the test item, the last before it the validation item; nothing after it is fitted or read.
 """
 
 from __future__ import annotations
@@ -34,13 +37,16 @@ from tasks.scoring.top import block_users, highest
 HYBRID, MAIN, K = "hybrid", "ndcg@10", 10
 BLEND_USERS = 10_000  # more do not change the weights
 LSTM = ({}, {"dropout": 0.3})
-PROTOCOL = " ".join(__doc__.split("\n\n")[2].split())
+PROTOCOL, CUT = (" ".join(part.split()) for part in __doc__.split("\n\n")[2:4])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 2 where the input cannot be read."""
     given = _parsed(arguments)
     began = time.perf_counter()
+    if given.cut is not None and not 0 < given.cut < 1:
+        print(f"ranking: --cut {given.cut} is no share between 0 and 1", file=sys.stderr)
+        return 2
     try:
         corpus = read_corpus(
             sequences=given.sequences,
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             mapping=given.mapping,
             item_text=given.item_text,
             item_attributes=given.item_attributes,
+            cut_share=given.cut,
             encode=lambda: Encoder.load(given.encoder, device=given.device, max_tokens=128, batch_size=32),
         )
     except PenchantError as error:
@@ -86,7 +93,7 @@ def run(corpus: Corpus, given: argparse.Namespace, began: float) -> dict[str, An
     users = np.flatnonzero(corpus.test >= 0)
     ranks, lists = measure(scorers, blend, corpus.before_test, corpus.test, users)
     return {
-        "protocol": PROTOCOL,
+        "protocol": PROTOCOL if given.cut is None else f"{PROTOCOL} {CUT.replace('0.9', str(given.cut))}",
         "seed": given.seed,
         "data": corpus.facts,
         "results": figures(ranks, lists, corpus, given.seed),
@@ -202,6 +209,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mapping", type=Path, help="mapping file for --events")
     parser.add_argument("--item-text", type=Path, help="CSV with the items' ids (sas_id, item_id or id) and texts")
     parser.add_argument("--item-attributes", type=Path, help="JSON: item → list of attributes")
+    parser.add_argument("--cut", type=float, help="split at one time, with this share of the events before it")
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto", help="where the neural models run")

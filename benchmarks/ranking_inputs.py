@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -29,8 +30,8 @@ ID_COLUMNS = ("sas_id", "item_id", "id")
 class Corpus:
     """Histories of n users over m items, split: models see `train`, `validation` (n,) chooses, `test` (n,) measures.
 
-    `before_test` are the histories at test time: the train part and the validation item. −1 where a user has fewer
-    than three events. `attributes` CSR (m, f) with rows of length 1 or 0; `vectors` (m, d) unit, NaN without text.
+    `before_test` are the histories at test time: the train part and the validation item. −1 where a user has none.
+    `attributes` CSR (m, f) with rows of length 1 or 0; `vectors` (m, d) unit, NaN without text.
     """
 
     items: IdMap
@@ -62,17 +63,26 @@ def read_corpus(
     item_text: Path | None,
     item_attributes: Path | None,
     encode: Callable[[], Encoder],
+    cut_share: float | None = None,
 ) -> Corpus:
-    """The corpus of the files given; text vectors come from the encoder that `encode` loads, where there is text."""
-    if sequences is not None:
+    """The corpus of the files given; text vectors come from the encoder that `encode` loads, where there is text.
+
+    Split by leaving out each user's last two items, or, with `cut_share`, at the moment before which that share of all
+    events lies (`_at`). Raises `SourceError` where a cut is asked for and only the order of the events is known.
+    """
+    if sequences is not None and cut_share is None:
         raw, texts = _sequences(sequences), {}
     elif events is not None:
-        raw, texts = _events(events, mapping)
+        raw, texts = _events(events, mapping, cut_share)
     else:
-        raise SourceError("name a file with --sequences or --events")
-    ids = IdMap(sorted({item for row in raw for item in row}, key=_natural))
-    flat, lengths = ids.index([item for row in raw for item in row]), [len(row) for row in raw]
-    train, validation, test = leave_one_out(np.concatenate([[0], np.cumsum(lengths)]), flat)
+        raise SourceError("name a file with --sequences or --events; a split at a time needs --events")
+    ids = IdMap(sorted({item for row in raw for item, _ in row}, key=_natural))
+    flat, lengths = ids.index([item for row in raw for item, _ in row]), [len(row) for row in raw]
+    indptr = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    if cut_share is None:
+        train, validation, test = leave_one_out(indptr, flat)
+    else:
+        train, validation, test = _at(np.array([late for row in raw for _, late in row], bool), indptr, flat)
     seen = [np.append(t, v) if v >= 0 else t for t, v in zip(train, validation, strict=True)]
     texts |= _item_text(item_text, ids) if item_text else {}
     vectors, encoder = _vectors(texts, ids, encode) if texts else (None, "")
@@ -89,24 +99,45 @@ def read_corpus(
     )
 
 
-def _sequences(path: Path) -> list[list[str]]:
-    """One user a line: the user, then his items in the order of time."""
+def _at(late: np.ndarray, indptr: np.ndarray, items: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """As `leave_one_out`, at a time: the test item is a user's first `late` (e,) one, the validation item the last
+    before. Only users with two earlier items have a validation item, only those with one a test item; −1 else."""
+    train, validation, test = [], np.full(len(indptr) - 1, -1, np.int64), np.full(len(indptr) - 1, -1, np.int64)
+    for user, (a, b) in enumerate(itertools.pairwise(indptr)):
+        early = b - a - int(late[a:b].sum())
+        validation[user] = items[a + early - 1] if early >= 2 else -1
+        test[user] = items[a + early] if 0 < early < b - a else -1
+        train.append(items[a : a + early - (early >= 2)])
+    return train, validation, test
+
+
+def _sequences(path: Path) -> list[list[tuple[str, bool]]]:
+    """One user a line: the user, then his items in the order of time; none is late."""
     with _opened(path) as file:
-        return [words[1:] for line in file if len(words := line.split()) > 1]
+        return [[(item, False) for item in words[1:]] for line in file if len(words := line.split()) > 1]
 
 
-def _events(path: Path, mapping: Path | None) -> tuple[list[list[str]], dict[str, str]]:
-    """Histories of an event file, ties in the order of the file, and what was written about each item.
+def _events(
+    path: Path, mapping: Path | None, cut_share: float | None
+) -> tuple[list[list[tuple[str, bool]]], dict[str, str]]:
+    """Histories of an event file, ties in the order of the file, whether each event is after the cut, and what was
+    written about each item.
 
-    The text of a user's last two events is left out: it was written when the answer was known.
+    The text of a user's last two events is left out, or that of what is after the cut and of the one event before: it
+    was written when the answer was known.
     """
     chunks = read_files([path], load_mapping(mapping), schema.EVENTS, chunk_rows=50_000)
     frame = pd.concat(list(chunks), ignore_index=True).dropna(subset=["user_id", "item_id", "event_time"])
     frame = frame.sort_values(["user_id", "event_time"], kind="stable").drop_duplicates(["user_id", "item_id"])
     left = frame.groupby("user_id").cumcount(ascending=False)
+    late = pd.Series(False, index=frame.index)
+    if cut_share is not None:
+        late = frame["event_time"] > frame["event_time"].quantile(cut_share, interpolation="lower")
+        left = frame[~late].groupby("user_id").cumcount(ascending=False).reindex(frame.index, fill_value=-1) + 1
     told = frame[(left >= 2) & frame["text"].notna()]
     texts = told.groupby("item_id")["text"].apply(" ".join).to_dict()
-    return frame.groupby("user_id", sort=False)["item_id"].apply(list).tolist(), texts
+    rows = pd.Series(list(zip(frame["item_id"], late, strict=True)), index=frame.index)
+    return rows.groupby(frame["user_id"], sort=False).apply(list).tolist(), texts
 
 
 def _item_text(path: Path, ids: IdMap) -> dict[str, str]:

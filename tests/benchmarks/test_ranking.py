@@ -10,9 +10,18 @@ import pytest
 
 from benchmarks.ranking import HYBRID, main
 from benchmarks.ranking_inputs import Corpus, read_corpus
-from tasks.errors import LeakError
+from tasks.errors import LeakError, SourceError
 from tasks.scoring import Interactions
 
+MAPPING = """
+events:
+  file: {format: csv}
+  columns:
+    user_id: user_id
+    item_id: item_id
+    kind: kind
+    event_time: {column: event_time, format: "%Y-%m-%d"}
+"""
 SIMPLE = ["popularity", "markov", "itemknn", "ease", "transition"]
 
 
@@ -109,3 +118,23 @@ def test_a_missing_file_ends_with_its_name(tmp_path, capsys):
 def test_the_lstm_joins_the_blend(tmp_path):
     report = benchmark(tmp_path, walks(), "--methods", "popularity", "sequence", "--epochs", "15")
     assert report["results"]["sequence"]["ndcg@10"] > 0.6
+
+
+def test_a_cut_in_time_hides_all_that_is_later(tmp_path):
+    days = {"a": {"p": 1, "q": 2, "r": 3, "s": 9}, "b": {"p": 1, "q": 9}, "c": {"p": 8, "q": 9}, "d": {"t": 1, "u": 2}}
+    lines = [f"{user},{item},purchase,2024-01-{day:02d}" for user, of in days.items() for item, day in of.items()]
+    events, mapping = tmp_path / "events.csv", tmp_path / "mapping.yaml"
+    events.write_text("\n".join(["user_id,item_id,kind,event_time", *lines]))
+    mapping.write_text(MAPPING)
+
+    def read_at(**more):
+        given = {"item_text": None, "item_attributes": None, "encode": None, "cut_share": 0.6}  # after day 3
+        return read_corpus(**{"sequences": None, "events": events, "mapping": mapping, **given, **more})
+
+    corpus = read_at()
+    names = [*corpus.items.ids, None]
+    assert [names[i] for i in corpus.train.items] == ["p", "q", "p", "t"]  # all of c is too late
+    assert [names[i] for i in corpus.validation] == ["r", None, None, "u"]
+    assert [names[i] for i in corpus.test] == ["s", "q", None, None]
+    with pytest.raises(SourceError, match="needs --events"):
+        read_at(sequences=events, events=None)
