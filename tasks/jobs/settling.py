@@ -97,7 +97,7 @@ class Settling:
         if self._profile is None or self._batch.document.get("origins"):
             return
         batch, settings = self._batch, self._batch.settings
-        severities = {
+        severities: dict[str, Any] = {
             rule: change["severity"]
             for rule, change in settings.rules.items()
             if rule.startswith("batch_") and "severity" in change
