@@ -37,6 +37,7 @@ class Answering(BaseHTTPRequestHandler):
 def server() -> Iterator[ThreadingHTTPServer]:
     Answering.seen = []
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
+        server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients that go away are no news
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
