@@ -93,3 +93,11 @@ def alerts(
     if deliver:
         alerting.deliver()
     answer(alerting.send_test() if test else alerting.status(), as_json, alerting.lines)
+
+
+@app.command(rich_help_panel=QUALITY)
+def rules(as_json: AsJson = False) -> None:
+    """The rules in force: what each measures, its bounds, and what breaking it does."""
+    from tasks.jobs import rule_book
+
+    answer(rule_book.rules(), as_json, rule_book.lines)

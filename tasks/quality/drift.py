@@ -103,11 +103,11 @@ def compare(
     found = {}
     for rule, shift in shifts.items():
         if shift is None:
-            found[rule] = Finding(rule, _MEASURED[rule], weights[rule], at_most[rule], f"No verdict: {silence}")
+            found[rule] = Finding(rule, MEASURED[rule], weights[rule], at_most[rule], f"No verdict: {silence}")
             continue
         said, p = _sentence(rule, shift, profile, recent), corrected[rule]
         found[rule] = Finding(
-            rule, _MEASURED[rule], weights[rule], at_most[rule], said,
+            rule, MEASURED[rule], weights[rule], at_most[rule], said,
             statistic=shift.statistic, p=p, effect=shift.effect, measurement=shift.effect if p < alarm_rate else 0.0,
         )  # fmt: skip
     found[FRESHNESS] = _freshness(profile, as_of, at_most[FRESHNESS], weights[FRESHNESS])
@@ -153,7 +153,7 @@ def _sentence(rule: str, shift: Shift, profile: Profile, recent: Sequence[Profil
 
 
 def _freshness(profile: Profile, as_of: datetime, limit: float, severity: Severity) -> Finding:
-    measured = _MEASURED[FRESHNESS]
+    measured = MEASURED[FRESHNESS]
     if profile.last is None:
         return Finding(FRESHNESS, measured, severity, limit, "No verdict: no row was accepted.")
     hours = hours_before(profile.last, as_of)
@@ -208,7 +208,7 @@ _SHARES: dict[str, _Shares] = {
     "batch_text_length": _Shares("lengths", "doublings of text length", moved_by(1 / OCTAVE), _length_sentence),
     "batch_vocabulary": _Shares("words", "share of words that are others", differing_share, _word_sentence),
 }
-_MEASURED = {
+MEASURED = {
     SIZE: "factor of the usual number of rows, or of the usual over this one",
     **{rule: shares.measured for rule, shares in _SHARES.items()},
     FRESHNESS: "hours from the newest event to as_of",
