@@ -108,6 +108,18 @@ class Interactions:
         picked = self.items[take], self.days[take], self.weights[take]
         return Interactions(indptr, *picked, self.n_items, self.as_of)
 
+    def among(self, items: Indices) -> Interactions:
+        """The events with `items` (k,), ascending, numbered by their place there; the same object where that is all."""
+        if len(items) == self.n_items:
+            return self
+        place = np.full(self.n_items, -1, np.int64)
+        place[items] = np.arange(len(items))
+        kept = place[self.items] >= 0
+        indptr = _indptr(self.user_of[kept], self.n_users)
+        return Interactions(
+            indptr, place[self.items[kept]], self.days[kept], self.weights[kept], len(items), self.as_of
+        )
+
     def distinct(self) -> Interactions:
         """One event a pair, where the latest was and with the sum of its weights, so that steps count items, not
         clicks; the same object where no pair has two."""

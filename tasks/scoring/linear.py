@@ -1,7 +1,7 @@
 """Linear item-item models in closed form: one matrix, learnt at once, that maps what a user liked to every item.
 
-Both hold dense items × items float32 matrices (two at the peak: 8 bytes × items²), so both refuse more than
-`DENSE_ITEMS` items.
+Both hold dense items × items float32 matrices, two at the peak: 8 bytes × items². In a catalogue of more than
+`max_items` they know the most used and leave the rest to the other scorers, so memory is bounded: 3.2 GB by default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tasks.scoring.interactions import Interactions
 from tasks.scoring.neighbours import ROWS, from_items
 from tasks.scoring.scorer import Mask, Scores
 
-DENSE_ITEMS = 30_000  # 7 GB at this size
+MAX_ITEMS = 20_000
 FADED = 0.02  # an earlier event whose decayed weight is below this is not looked at
 
 Items = NDArray[np.float32]
@@ -31,16 +31,19 @@ class EASEScorer:
     B = I − P · diag(1 / diag P), P = (XᵀX + λI)⁻¹, applied to the liked items, each × `decay` per later event.
     """
 
-    def __init__(self, regularization: float = 150.0, decay: float = 0.7, name: str = "ease") -> None:
+    def __init__(
+        self, regularization: float = 150.0, decay: float = 0.7, max_items: int = MAX_ITEMS, name: str = "ease"
+    ) -> None:
         self.name = name
-        self.regularization, self.decay = regularization, decay
+        self.regularization, self.decay, self.max_items = regularization, decay, max_items
         self.weights: Scores | None = None
+        self.items: Indices = np.zeros(0, np.int64)
         self.known: Mask = np.zeros(0, bool)
 
     def fit(self, interactions: Interactions) -> Self:
         """Invert the regularised Gram matrix in place; raises `NotEnoughData` where nobody liked anything."""
-        refuse_large(self.name, interactions.n_items)
-        liked = interactions.liked(cap=1.0)
+        self.items = most_used(interactions, self.max_items)
+        liked = interactions.among(self.items).liked(cap=1.0)
         if not liked.nnz:
             raise NotEnoughData(f"{self.name}: no user liked an item; at least one positive event is needed")
         gram = (liked.T @ liked).toarray(order="F").astype(np.float32)
@@ -56,7 +59,7 @@ class EASEScorer:
         """Sum of the liked items' weights (b, m)."""
         if self.weights is None:
             raise ModelError(f"{self.name}: fit before asking for scores")
-        return from_items(self.weights, users, history, self.decay, self.known)
+        return _from_some(self.weights, self.items, users, history, self.decay, self.known)
 
 
 class TransitionScorer:
@@ -77,18 +80,20 @@ class TransitionScorer:
         recency: float = 0.7,
         attributes: sparse.csr_matrix | None = None,
         attribute_share: float = 0.0,
+        max_items: int = MAX_ITEMS,
         name: str = "transition",
     ) -> None:
-        self.name = name
+        self.name, self.max_items = name, max_items
         self.regularization, self.decay, self.ahead, self.recency = regularization, decay, ahead, recency
         self.attributes, self.attribute_share = attributes, attribute_share
         self.weights: Items | None = None
+        self.items: Indices = np.zeros(0, np.int64)
         self.known: Mask = np.zeros(0, bool)
 
     def fit(self, interactions: Interactions) -> Self:
         """Solve for B; raises `NotEnoughData` where no user liked two items."""
-        refuse_large(self.name, interactions.n_items)
-        past, future = moments(interactions.distinct(), self.decay, self.ahead)
+        self.items = most_used(interactions, self.max_items)
+        past, future = moments(interactions.among(self.items).distinct(), self.decay, self.ahead)
         if not past.nnz:
             raise NotEnoughData(f"{self.name}: no user liked two items; at least one pair in order is needed")
         self.known = (np.bincount(past.indices, minlength=past.shape[1]) > 0) | (
@@ -104,18 +109,19 @@ class TransitionScorer:
         """Expected next items (b, m)."""
         if self.weights is None:
             raise ModelError(f"{self.name}: fit before asking for scores")
-        return from_items(self.weights, users, history, self.recency, self.known)
+        return _from_some(self.weights, self.items, users, history, self.recency, self.known)
 
     def _add_prior(self, gram: Items) -> None:
         """Add λ(I + αFFᵀ)⁻¹ = λ(I − F(I/α + FᵀF)⁻¹Fᵀ) to `gram` in place (Woodbury)."""
         gram[np.diag_indices_from(gram)] += self.regularization
         if self.attributes is None or self.attribute_share <= 0:
             return
-        inner = (self.attributes.T @ self.attributes).toarray().astype(np.float64)
+        known = self.attributes[self.items]
+        inner = (known.T @ known).toarray().astype(np.float64)
         inner[np.diag_indices_from(inner)] += 1 / self.attribute_share
-        spread = np.asarray(self.attributes @ np.linalg.inv(inner), dtype=np.float32)
+        spread = np.asarray(known @ np.linalg.inv(inner), dtype=np.float32)
         for at in range(0, gram.shape[1], ROWS):
-            gram[:, at : at + ROWS] -= self.regularization * (self.attributes @ spread[at : at + ROWS].T)
+            gram[:, at : at + ROWS] -= self.regularization * (known @ spread[at : at + ROWS].T)
 
 
 def moments(interactions: Interactions, decay: float, ahead: float) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
@@ -129,10 +135,23 @@ def moments(interactions: Interactions, decay: float, ahead: float) -> tuple[spa
     return x[whole], y[whole]
 
 
-def refuse_large(name: str, items: int) -> None:
-    """Raise `ModelError` where dense items × items matrices would be too large."""
-    if items > DENSE_ITEMS:
-        raise ModelError(f"{name}: {items} items, at most {DENSE_ITEMS}; use ItemKNN instead")
+def most_used(interactions: Interactions, most: int) -> Indices:
+    """The `most` items with the most users (k,), ascending; all where there are no more."""
+    if interactions.n_items <= most:
+        return np.arange(interactions.n_items)
+    return np.sort(np.argsort(-interactions.counts(), kind="stable")[:most])
+
+
+def _from_some(
+    weights: Scores, items: Indices, users: Indices, history: Interactions, decay: float, known: Mask
+) -> Scores:
+    """`from_items` of a model that knows `items` (k,) alone (b, m); silent about the others."""
+    some = from_items(weights, np.arange(len(users)), history.of(users).among(items), decay, known)
+    if len(items) == history.n_items:
+        return some
+    scores = np.full((len(users), history.n_items), np.nan, np.float32)
+    scores[:, items] = some
+    return scores
 
 
 def inverted(matrix: NDArray[np.float32]) -> NDArray[np.float32]:

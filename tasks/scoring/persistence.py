@@ -29,10 +29,10 @@ _STORED: dict[str, tuple[type, tuple[str, ...], tuple[str, ...]]] = {
     "markov": (MarkovScorer, ("backoff",), ("follows", "share")),
     "transition": (
         TransitionScorer,
-        ("regularization", "decay", "ahead", "recency", "attribute_share"),
-        ("weights", "known"),
+        ("regularization", "decay", "ahead", "recency", "attribute_share", "max_items"),
+        ("weights", "known", "items"),
     ),
-    "ease": (EASEScorer, ("regularization", "decay"), ("weights", "known")),
+    "ease": (EASEScorer, ("regularization", "decay", "max_items"), ("weights", "known", "items")),
 }
 """Kind → class, the settings it is made with, the attributes that `fit` fills. Content and sequence scorers are made
 from tables and models that are kept elsewhere, so they are not kept twice."""

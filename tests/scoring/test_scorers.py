@@ -182,9 +182,17 @@ def test_ease_equals_its_closed_form():
     np.testing.assert_allclose(scores, x @ weights, rtol=1e-3, atol=1e-5)
 
 
-def test_ease_refuses_more_items_than_it_can_hold():
-    with pytest.raises(ModelError, match="at most 30000"):
-        EASEScorer().fit(Interactions.from_sequences([[0]], 30_001))
+@pytest.mark.parametrize("made", [EASEScorer, TransitionScorer])
+def test_a_linear_model_of_the_most_used_items_is_silent_about_the_others(made):
+    used = [[0, 3, 4]] * 5 + [[4, 0, 3]] * 4
+    rare = [[1, 2]]
+    some = made(max_items=3).fit(Interactions.from_sequences(used + rare, 5))
+    few = made().fit(Interactions.from_sequences([[0, 1, 2]] * 5 + [[2, 0, 1]] * 4, 3))
+    scores = some.scores(np.array([0, 1]), Interactions.from_sequences([[3], [1]], 5))
+    expected = few.scores(np.array([0]), Interactions.from_sequences([[1]], 3))
+    np.testing.assert_allclose(scores[0, [0, 3, 4]], expected[0])
+    assert np.isnan(scores[0, [1, 2]]).all()
+    assert np.isnan(scores[1]).all()  # a user of rare items alone
 
 
 def test_a_disliked_item_pulls_nobody_towards_its_like():
