@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,56 @@ WIDTHS = {"long_term": 384, "short_term": 384, "vector": 384, "evolution": 512, 
 """Floats of each list: the default encoder's 384, 128 more for h* = [h; v]; topics and scores below."""
 TOPICS, TOP, CHUNK = 20, 10, 5_000
 TOKEN = "benchmark-token-0123456789"
-REDIS, POSTGRES = "127.0.0.1:6379/14", "postgresql://postgres@127.0.0.1:5432/penchant_bench_serving"
+REDIS, POSTGRES = "redis://127.0.0.1:6379/14", "postgresql://postgres@127.0.0.1:5432/postgres"
+DATABASE = "penchant_bench_serving"
 
 
 @contextmanager
 def settings_of(kind: str, home: Path) -> Iterator[dict[str, str]]:
-    """The environment of a Penchant with its own home and store; what it made in shared stores is removed after."""
-    environ = {"PENCHANT_HOME": str(home), "PENCHANT_ONLINE_STORE": kind, "PENCHANT_READ_TOKENS": TOKEN}
-    if kind == "postgres":
-        from deploy.stores import make_database
+    """The environment of a Penchant with its own home and store; what it made in a shared store is removed after.
 
-        environ["PENCHANT_POSTGRES_DSN"] = uri = os.environ.get("PENCHANT_POSTGRES_DSN", POSTGRES)
-        make_database(uri)
-    elif kind == "redis":
-        environ["PENCHANT_REDIS_URL"] = os.environ.get("PENCHANT_REDIS_URL", REDIS)
-    os.environ.update(environ)
-    yield environ
+    Raises `SystemExit` where the Redis database is not empty: it might be somebody's.
+    """
+    environ = {"PENCHANT_HOME": str(home), "PENCHANT_ONLINE_STORE": kind, "PENCHANT_READ_TOKENS": TOKEN}
+    with ExitStack() as stack:
+        if kind == "postgres":
+            environ["PENCHANT_POSTGRES_DSN"] = stack.enter_context(_database())
+        elif kind == "redis":
+            environ["PENCHANT_REDIS_URL"] = stack.enter_context(_empty_redis())
+        os.environ.update(environ)
+        yield environ
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    """A database of the benchmark's own on the server of `PENCHANT_POSTGRES_DSN`; gives its libpq URI."""
+    import psycopg
+
+    from deploy.environment import with_database
+    from deploy.stores import make_database
+
+    uri = with_database(os.environ.get("PENCHANT_POSTGRES_DSN", POSTGRES), DATABASE)
+    make_database(uri)
+    try:
+        yield uri
+    finally:
+        with psycopg.connect(with_database(uri, "postgres"), autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+
+
+@contextmanager
+def _empty_redis() -> Iterator[str]:
+    """The Redis database of `PENCHANT_REDIS_URL`, empty before and after; gives its address."""
+    import redis
+
+    url = os.environ.get("PENCHANT_REDIS_URL", REDIS)
+    with redis.Redis.from_url(url if "://" in url else f"redis://{url}") as client:
+        if client.dbsize():
+            raise SystemExit("the Redis database is not empty; name one that is by PENCHANT_REDIS_URL=host:port/db")
+        try:
+            yield url
+        finally:
+            client.flushdb()
 
 
 def publish(users: int, seed: int) -> Any:
