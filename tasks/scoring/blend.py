@@ -59,31 +59,18 @@ class Blend:
 
     def scores(self, calibrated: Scores, lengths: NDArray[np.int64]) -> Scores:
         """Blended scores (b, m) of calibrated ones (s, b, m); NaN where all scorers are silent."""
-        weights = self._shaped(calibrated, lengths)
-        missing = np.isnan(calibrated)
-        silent = np.all(missing, axis=2, keepdims=True)[..., 0]
-        told = np.where(silent[..., None], 0, weights)
-        told = told / np.maximum(told.sum(axis=0), 1e-12)
-        total = np.zeros(calibrated.shape[1:], np.float32)
-        for weight, scores, nothing in zip(told, calibrated, silent, strict=True):
-            term = scores * weight
-            term[nothing] = 0
+        total, heard, term = (np.zeros(calibrated.shape[1:], np.float32) for _ in range(3))
+        for weight, scores in zip(self._shaped(calibrated, lengths), calibrated, strict=True):
+            missing = np.isnan(scores)
+            np.multiply(scores, weight, out=term)
+            np.copyto(term, 0, where=missing)
             total += term
-        total[np.count_nonzero(silent, axis=0) == len(silent)] = np.nan
-        missing[silent] = False
-        some = np.flatnonzero(np.any(missing, axis=0))  # items that a scorer knows nothing of, though it knows the user
-        row, column = np.divmod(some, max(calibrated.shape[2], 1))
-        total[row, column] = self._mean(calibrated[:, row, column], weights[:, row, 0])
+            np.copyto(term, weight)
+            np.copyto(term, 0, where=missing)
+            heard += term
+        with np.errstate(invalid="ignore"):
+            total /= heard
         return total
-
-    @staticmethod
-    def _mean(calibrated: Scores, weights: Scores) -> Scores:
-        """Weighted mean (c,) of what is said (s, c), NaN where nothing is."""
-        said = ~np.isnan(calibrated)
-        heard = np.where(said, weights, 0).sum(axis=0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = np.where(said, weights * calibrated, 0).sum(axis=0) / np.where(heard > 0, heard, np.nan)
-        return np.asarray(found, dtype=np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The blend as plain JSON values."""
