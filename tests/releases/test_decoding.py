@@ -62,10 +62,9 @@ def test_what_is_not_finite_or_large_is_the_same_too(value: list[float]) -> None
 def test_other_bytes_are_a_value_or_an_error_of_ours(stored: bytes) -> None:
     try:
         found = decode(stored)
-    except ReleaseError as error:
-        assert "publish the release again" in str(error)
-    else:
-        assert plain(found) == _value_to_native(Value.FromString(stored))
+    except ReleaseError:
+        return
+    assert plain(found) == _value_to_native(Value.FromString(stored))
 
 
 @given(VALUES, st.integers(1, 30))
