@@ -91,6 +91,7 @@ def run(folder: Path, store: dict[str, Any], *, kills: int, reads: int, users: i
         killed.update([hit] if hit else [])
         completed += not hit
         lost += _lost(ours, users, number)
+        print(f"{sum(killed.values())} of {kills} killed, the last in {hit}; {len(lost)} lost", file=sys.stderr)
         if publishing.live(ours) == name_of(number):
             after_switch += bool(hit)
             number += 1

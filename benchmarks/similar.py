@@ -28,8 +28,8 @@ from tasks.releases.offline import ROW_GROUP, write_offline
 
 RELEASE = "r20260301_00000000"
 AS_OF = pd.Timestamp("2026-03-01", tz="UTC")
-SPREAD = 0.8
-"""Length of the noise beside a centre of length 1: neighbours in a cluster then have a cosine near 0.6."""
+SPREAD = 1.5
+"""Length of the noise beside a centre of length 1: neighbours in a cluster then have a cosine near 0.3."""
 
 
 def planted(items: int, width: int, seed: int) -> Iterator[pd.DataFrame]:
