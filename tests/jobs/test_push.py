@@ -206,6 +206,19 @@ def test_somebody_new_has_interests_and_recommendations_at_once(live: Live, worl
     assert_as_recomputed(live, world, user)
 
 
+def test_somebody_new_who_could_not_stand_a_thing_has_no_vectors_yet_and_recommendations(
+    live: Live, world: dict[str, Any]
+) -> None:
+    item = world["items"][5]
+    result = live.push({**event("displeased", item, world["after"]), "kind": "rating", "rating": 1})
+    assert result.outcome == "accepted"
+    assert len(result.recommendations) == opened(live).settings.recommendations
+    online = seen_by(live, "displeased")
+    assert not online["user_vectors"]
+    assert not online["user_evolution"]
+    assert online["user_activity"]["events"] == 1
+
+
 def test_a_late_event_is_put_where_it_belongs(live: Live, world: dict[str, Any], fresh: Callable[[], str]) -> None:
     user = fresh()
     last, first = several(world, user, 2)[::-1]
@@ -237,6 +250,7 @@ def test_a_text_of_no_language_is_taken_and_one_that_nobody_trained_on_is_refuse
         ({"user_id": "u" * 10_000}, "user_id_too_long"),
         ({"user_id": "a\0b"}, "encoding"),
         ({"user_id": None}, "missing_user_id"),
+        ({"user_id": schema.EVERYONE}, "reserved_user_id"),
     ],
 )
 def test_a_bad_event_is_refused_with_its_rule_and_changes_nothing(

@@ -64,8 +64,10 @@ class LiveRelease:
     catalogue: IdMap
     about: ContentFeatures
     """Content of the items, in the order of `catalogue`."""
-    described: NDArray[np.int64]
-    """Places in `catalogue` of the items that have content."""
+    item_ids: pd.Index
+    """The items that have content, and so a vector."""
+    item_vectors: NDArray[np.float32]
+    """(number of `item_ids`, d)"""
     scorers: Mapping[str, Scorer]
     content: ContentScorer
     """Of the items; its users come and go."""
@@ -155,8 +157,7 @@ class LiveRelease:
         from tasks.interests.running import Space, carried_on, vectors_of
 
         said = np.array(list(vectors.values()), np.float32).reshape(-1, self.base.vector)
-        items = pd.Index(self.catalogue.ids[self.described])
-        space = Space(pd.Index(list(vectors), dtype=object), said, items, self.about.long_term[self.described])
+        space = Space(pd.Index(list(vectors), dtype=object), said, self.item_ids, self.item_vectors)
         rows = pd.Index(people.users).get_indexer(events[_USER])
         long, short = (
             carried_on(before, rows, events, space, half_life_days=days)
@@ -178,7 +179,10 @@ class LiveRelease:
         ordered = events.sort_values(_TIME, kind="stable", ignore_index=True)
         history = scoring.Interactions.from_events(ordered, who, self.catalogue, as_of)
         at = who.find(tastes[_USER])
-        long, short = (aligned(tastes[name], at, len(who)) for name in ("long_term", "short_term"))
+        unknown = np.full((len(who), self.base.vector), np.nan, np.float32)
+        long, short = (
+            aligned(tastes[name], at, len(who)) if len(tastes) else unknown for name in ("long_term", "short_term")
+        )
         mine = scoring.ContentFeatures(self.encoder.fingerprint, long, short, people.topics)
         scorers = {
             **self.scorers,
@@ -217,6 +221,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
     """
     from tasks import scoring
     from tasks.embeddings import check_space
+    from tasks.interests.evidence import stacked
     from tasks.quality.online import OnlineCheck
 
     refs = {name: Ref(name, address.split("@")[1]) for name, address in manifest.refs.items()}
@@ -245,7 +250,7 @@ def open_release(store: Store, settings: Settings, manifest: Manifest, encoder: 
         OnlineCheck(schema.EVENTS, known_items=pd.Index(sorted(items[_ITEM])),
                     future_tolerance_hours=settings.future_tolerance_hours, changes=changes),
         sequence, sequence.items().detach(), catalogue, about,
-        np.sort(catalogue.find(content[_ITEM])), scorers,
+        pd.Index(content[_ITEM]), stacked(content[_VECTOR], schema.ITEM_CONTENT.name), scorers,
         scoring.ContentScorer(_nobody(about), about),
         scoring.Blend.from_json(store.read_json(refs[BLEND])), facts,
     )  # fmt: skip

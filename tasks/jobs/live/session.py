@@ -69,9 +69,8 @@ class Live:
         from tasks.releases.stores import engine_of
         from tasks.sources import load_mapping
 
-        torch.set_num_threads(
-            1
-        )  # a text or two at a time gain nothing from a second one, and lose much on a busy machine
+        # a text or two at a time gain nothing from a second thread, and lose much on a busy machine
+        torch.set_num_threads(1)
         self.settings = settings or Settings()
         self.artifacts = open_store(self.settings)
         self.features: FeatureStore = open_features(self.settings)
@@ -182,6 +181,8 @@ class Live:
         if judged.faults:
             return {}, False, tuple(asdict(fault) for fault in judged.faults[0])
         row = {str(name): value for name, value in judged.accepted.iloc[0].items()}
+        if row[_USER] == schema.EVERYONE:
+            return {}, False, (_EVERYONE,)
         known, other = release.base.known.find(judged.accepted, schema.EVENTS)
         return row, bool(known[0]), (_CONFLICT,) if other[0] else ()
 
@@ -195,6 +196,11 @@ def _manifest(connection: sa.Connection, name: str | None) -> Manifest:
     return manifest
 
 
+_EVERYONE: Mapping[str, str | None] = {
+    "rule": "reserved_user_id",
+    "column": _USER,
+    "reason": f"{schema.EVERYONE!r} stands for anyone unknown; name the user otherwise",
+}
 _CONFLICT: Mapping[str, str | None] = {
     "rule": "duplicate_id",
     "column": _ID,
