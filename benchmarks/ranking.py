@@ -2,6 +2,7 @@
 
     python -m benchmarks.ranking --sequences FILE [--item-text FILE] [--item-attributes FILE] --json OUT
     python -m benchmarks.ranking --events FILE --mapping FILE --json OUT
+    python -m benchmarks.ranking --speed 100000 20000
 
 Leave one out: a user's last item is the test item, the one before it the validation item. Everything that is fitted,
 counted or written uses the items before those two only. The validation item chooses settings and blend weights, and
@@ -28,6 +29,7 @@ from scipy import sparse
 
 from benchmarks.ranking_inputs import Corpus, read_corpus
 from benchmarks.ranking_methods import Learning, Method, methods
+from benchmarks.ranking_speed import speed
 from tasks.embeddings.encoder import Encoder
 from tasks.errors import PenchantError
 from tasks.evaluation import coverage, from_ranks, interval, mid_ranks, of_lists, paired
@@ -44,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 2 where the input cannot be read."""
     given = _parsed(arguments)
     began = time.perf_counter()
+    if given.speed:
+        return _written(speed(*given.speed, given.seed), given.json)
     if given.cut is not None and not 0 < given.cut < 1:
         print(f"ranking: --cut {given.cut} is no share between 0 and 1", file=sys.stderr)
         return 2
@@ -63,9 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _say(f"{corpus.facts}", began)
     report = run(corpus, given, began)
     print(table(report))
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=1))
-    return 0
+    return _written(report, given.json)
 
 
 def run(corpus: Corpus, given: argparse.Namespace, began: float) -> dict[str, Any]:
@@ -173,6 +175,16 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _written(report: Mapping[str, Any], path: Path | None) -> int:
+    """Write the report where it is asked for; print one that has no table."""
+    text = json.dumps(report, indent=1)
+    if path:
+        path.write_text(text)
+    if "results" not in report:
+        print(text)
+    return 0
+
+
 def _tests(ranks: Mapping[str, np.ndarray], seed: int) -> dict[str, Any]:
     """The blend against every other method, user by user."""
     gains = {name: from_ranks(found)[MAIN] for name, found in ranks.items()}
@@ -209,6 +221,7 @@ def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--mapping", type=Path, help="mapping file for --events")
     parser.add_argument("--item-text", type=Path, help="CSV with the items' ids (sas_id, item_id or id) and texts")
     parser.add_argument("--item-attributes", type=Path, help="JSON: item → list of attributes")
+    parser.add_argument("--speed", type=int, nargs=2, metavar=("USERS", "ITEMS"), help="only: how fast lists are found")
     parser.add_argument("--cut", type=float, help="split at one time, with this share of the events before it")
     parser.add_argument("--json", type=Path, help="where to write the report")
     parser.add_argument("--seed", type=int, default=0)

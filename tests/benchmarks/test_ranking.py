@@ -114,6 +114,26 @@ def test_a_missing_file_ends_with_its_name(tmp_path, capsys):
     assert "gone.txt" in capsys.readouterr().err
 
 
+def test_the_speed_is_told_beside_that_of_implicit(tmp_path):
+    out = tmp_path / "speed.json"
+    assert main(["--speed", "300", "400", "--json", str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert report["users_per_second"].keys() == {"hybrid", "implicit"}
+    assert min(report["users_per_second"].values()) > 0
+    assert report["times_implicit"] > 0
+
+
+def test_a_kept_lstm_is_not_trained_again(tmp_path):
+    more = ["--methods", "sequence", "--keep", str(tmp_path / "kept"), "--lstm", '[{"state_size": 16}]']
+    first = benchmark(tmp_path, walks(120), *more, "--epochs", "2", "--lstm-models", "2")
+    assert len(list((tmp_path / "kept").iterdir())) == 2
+    again = benchmark(tmp_path, walks(120), *more, "--epochs", "0", "--lstm-models", "2")
+    assert again["results"] == first["results"]
+    other = benchmark(tmp_path, walks(110), *more, "--epochs", "1")  # other data, so another model
+    assert len(list((tmp_path / "kept").iterdir())) == 3
+    assert other["settings"]["sequence"]["state_size"] == 16
+
+
 @pytest.mark.slow
 def test_the_lstm_joins_the_blend(tmp_path):
     report = benchmark(tmp_path, walks(), "--methods", "popularity", "sequence", "--epochs", "15")
