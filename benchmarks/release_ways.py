@@ -7,23 +7,23 @@ import json
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 from feast import FeatureStore
 
+from benchmarks.release_inputs import AS_OF, WIDE, frames
+from benchmarks.serving_inputs import frames as served_frames
 from feature_repo import features
 from tasks import schema
-from tasks.columns import Column, Table
 from tasks.releases import (
     changes,
     encoding,
     groups,
     offline,
+    publishing,
     stores,
     verifying,
     writing,
@@ -31,46 +31,13 @@ from tasks.releases import (
     writing_redis,
 )
 from tasks.releases.ledger import Origin
-from tasks.releases.manifest import Block, Manifest
+from tasks.releases.manifest import Block, Manifest, release_name, schema_digest
 
-AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
-WIDE = Table(
-    "wide",
-    "Wide rows as a recommender serves them.",
-    (
-        schema.USER_ID,
-        schema.AS_OF,
-        Column("text_vector", "list<float32>", "384 floats"),
-        Column("state", "list<float32>", "128 floats"),
-        Column("topic_mix", "list<float32>", "50 floats"),
-        Column("item_ids", "list<string>", "20 ids"),
-        Column("scores", "list<float32>", "20 floats"),
-        Column("reasons", "list<string>", "20 short sentences"),
-    ),
-    key=("user_id",),
-    entity="user",
-)
 CHANGED = 0.01
+SLOW = 10_000
+"""Users at most that Feast's own ways write."""
+TTL, SWITCHED = 1, 200
 READS, KEYS = 60, (1, 100)
-
-
-def frames(users: int, changed: float = 0.0) -> Iterator[pd.DataFrame]:
-    """The rows, 5,000 at a time; the same for the same number, but for the part `changed`."""
-    for start in range(0, users, offline.ROW_GROUP):
-        rows = min(offline.ROW_GROUP, users - start)
-        rng = np.random.default_rng(start)
-        made = {c.name: list(rng.random((rows, int(c.meaning.split()[0])), np.float32)) for c in WIDE.features[:3]}
-        ids = rng.integers(0, 50_000, (rows, 20))
-        frame = pd.DataFrame(
-            {"user_id": [f"user-{start + i:08d}" for i in range(rows)], "as_of": [AS_OF] * rows, **made}
-        )
-        frame["item_ids"] = [[f"item-{i:06d}" for i in row] for row in ids]
-        frame["scores"] = list(rng.random((rows, 20), np.float32))
-        frame["reasons"] = [[f"because of item-{i:06d}" for i in row] for row in ids]
-        moved = np.flatnonzero(np.random.default_rng(start + 1).random(rows) < changed)
-        for row in moved:
-            frame.at[row, "state"] = rng.random(128, np.float32)
-        yield frame
 
 
 def release_of(home: Path, name: str, users: int) -> Manifest:
@@ -104,8 +71,7 @@ def prepare(store: FeatureStore, users: int) -> dict[str, Any]:
         ("rwarm", 100, 0.1),
     ):
         offline.write_offline(home, name, WIDE, frames(rows, changed), as_of=AS_OF)
-    for slow in ("duckdb", "file"):
-        offline.write_offline(home, f"r{slow}", WIDE, frames(min(users, 10_000)), as_of=AS_OF)
+    offline.write_offline(home, "rslow", WIDE, frames(min(users, SLOW)), as_of=AS_OF)
     return {}
 
 
@@ -196,14 +162,37 @@ def feast(store: FeatureStore, users: int, kind: str) -> dict[str, Any]:
     repo.mkdir()
     (repo / "feature_store.yaml").write_text(json.dumps(config))
     own = FeatureStore(repo_path=str(repo))
-    for name, rows in (("rsmall", 100), (f"r{kind}", users)):
-        view = features.view(WIDE, name + "feast", offline.offline_path(home, name, WIDE))
+    users = min(users, SLOW)
+    for name, rows in (("rsmall", 100), ("rslow", users)):
+        view = features.view(WIDE, f"{name}_{kind}", offline.offline_path(home, name, WIDE))
         own.apply([features.USER, view])
         stores.refresh(own)
         end = AS_OF + timedelta(days=1)
         measured = timed(rows, lambda: own.materialize(AS_OF - timedelta(days=1), end, [view.name]))  # noqa: B023
-    found = {"bytes_per_user": size(store, f"r{kind}feast", users, plain=True)}
-    return measured | found | reads(own, f"r{kind}feast", check=False)
+    found = {"bytes_per_user": size(store, f"rslow_{kind}", users, plain=True)}
+    return measured | found | reads(own, f"rslow_{kind}", check=False)
+
+
+def switch(store: FeatureStore, users: int) -> dict[str, Any]:
+    """Two whole releases of `SWITCHED` users: the seconds of going live and of going back, whatever the rows."""
+    home, made = stores.home_of(store), []
+    for seed in (1, 2):
+        live = publishing.live(store)
+        name = release_name(AS_OF, {"seed": str(seed)})
+        blocks = {
+            t.name: offline.write_offline(home, name, t, served_frames(t, SWITCHED, seed), as_of=AS_OF)
+            for t in schema.SERVED
+        }
+        manifest = Manifest(name, AS_OF, {}, blocks, (live,) if live else (), schema=schema_digest())
+        publishing.apply_views(store, manifest)
+        for table in schema.SERVED:
+            publishing.materialize(store, manifest, table)
+        verifying.verify(store, manifest)
+        time.sleep(TTL + 1)  # a switch waits until no reader goes by a registry from before its views
+        measured = timed(SWITCHED, lambda: publishing.flip(store, manifest))  # noqa: B023
+        made.append(manifest)
+    back = timed(SWITCHED, lambda: publishing.roll_back(store, made[0].name))
+    return measured | {"back_seconds": back["seconds"]}
 
 
 def reads(store: FeatureStore, release: str, *, check: bool) -> dict[str, float]:
@@ -215,7 +204,7 @@ def reads(store: FeatureStore, release: str, *, check: bool) -> dict[str, float]
         store.registry.apply_feature_view(view, features.PROJECT)
         stores.refresh(store)
     name = features.view_name(WIDE, release)
-    rows = offline.sample_offline(offline.offline_path(home, release.removesuffix("feast"), WIDE), 100, 0)
+    rows = offline.sample_offline(offline.offline_path(home, release.split("_")[0], WIDE), 100, 0)
     asked = [f"{name}:{c.name}" for c in (*WIDE.features, schema.RELEASE)]
     found = {}
     for keys in KEYS:
@@ -247,6 +236,7 @@ WAYS: dict[str, Callable[[FeatureStore, int], dict[str, Any]]] = {
     "ours": ours,
     "one_percent": one_percent,
     "raw": raw,
+    "switch": switch,
     "feast_duckdb": lambda store, users: feast(store, users, "duckdb"),
     "feast_file": lambda store, users: feast(store, users, "file"),
 }
@@ -264,7 +254,7 @@ def main() -> None:
         kind=arguments.store,
         postgres_dsn=arguments.postgres,
         redis_url=arguments.redis,
-        registry_ttl=1,
+        registry_ttl=TTL,
     )
     print(json.dumps(WAYS[arguments.way](store, int(arguments.users))))
 

@@ -18,16 +18,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-WAYS = ("ours", "one_percent", "raw", "feast_duckdb", "feast_file")
-SLOW = {"feast_duckdb": 10_000, "feast_file": 10_000}
-"""Users at most that a slow way writes."""
+WAYS = ("ours", "one_percent", "raw", "switch", "feast_duckdb", "feast_file")
 
 
 def measure(arguments: argparse.Namespace, way: str, home: Path) -> dict[str, Any]:
     """Run one way in a process of its own; raises `SystemExit` where it fails."""
     command = [sys.executable, "-m", "benchmarks.release_ways", way, "--home", str(home), "--store", arguments.store]
-    command += ["--users", str(min(arguments.users, SLOW.get(way, arguments.users)))]
-    command += ["--postgres", arguments.postgres, "--redis", arguments.redis]
+    command += ["--users", str(arguments.users), "--postgres", arguments.postgres, "--redis", arguments.redis]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"{way} failed with exit status {done.returncode}:\n{done.stderr[-2000:]}")

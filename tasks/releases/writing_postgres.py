@@ -47,28 +47,30 @@ def connected(engine: sa.Engine) -> Iterator[Connection]:
 def write(engine: sa.Engine, release: str, table: Table, path: Path, plan: Changes, origin: Origin) -> int:
     """Bring the rows of `plan` online: what the parent has by copying inside the server, the rest from `path`.
 
-    Takes off what was pushed over the table. Gives the rows that were sent.
+    Each batch is a transaction of its own. Takes off what was pushed over the table. Gives the rows that were sent.
     """
     whole, own = origin.base == release, groups.own_table(release, table)
     into = groups.base_table(release, table) if whole else own
-    with connected(engine) as connection:
-        connection.execute(sql.SQL("DELETE FROM {} WHERE event_ts IS NOT NULL").format(sql.Identifier(own)))
-        begun = connection.execute(sql.SQL("SELECT true FROM {} LIMIT 1").format(sql.Identifier(into))).fetchone()
-    written = plan.written | _not_carried(engine, table, into, plan, origin)
-    for batch in read_rows(path, written):
-        keys = encoding.entity_keys(batch[table.key[0]], table.key[0])
-        values = [encoding.encode(batch[column.name], column) for column in table.features]
-        with connected(engine) as connection:
-            if begun:
+    with engine.connect() as held:
+        connection = driver_of(held)
+        with connection.transaction():
+            connection.execute(sql.SQL("DELETE FROM {} WHERE event_ts IS NOT NULL").format(sql.Identifier(own)))
+            begun = connection.execute(sql.SQL("SELECT true FROM {} LIMIT 1").format(sql.Identifier(into))).fetchone()
+        written = plan.written | _not_carried(connection, table, into, plan, origin)
+        for batch in read_rows(path, written):
+            keys = encoding.entity_keys(batch[table.key[0]], table.key[0])
+            values = [encoding.encode(batch[column.name], column) for column in table.features]
+            with connection.transaction():
+                if begun:
+                    _delete(connection, into, keys)
+                copy(connection, into, groups.columns(table), [keys, *values])
+        with connection.transaction():
+            if not whole:
+                keys = encoding.entity_keys(plan.gone, table.key[0])
                 _delete(connection, into, keys)
-            copy(connection, into, groups.columns(table), [keys, *values])
-    if not whole:
-        keys = encoding.entity_keys(plan.gone, table.key[0])
-        with connected(engine) as connection:
-            _delete(connection, into, keys)
-            copy(connection, into, sql.SQL("entity_key, gone"), [keys, pa.array([TRUE] * len(keys), pa.binary())])
-    with connected(engine) as connection:  # so that the planner knows how small the release's own table is
-        connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(into)))
+                copy(connection, into, sql.SQL("entity_key, gone"), [keys, pa.array([TRUE] * len(keys), pa.binary())])
+            # so that the planner knows how small the release's own table is
+            connection.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(into)))
     return int(written.sum())
 
 
@@ -108,7 +110,7 @@ def push(connection: Connection, release: str, as_of: datetime, table: Table, ba
         return cursor.rowcount
 
 
-def _not_carried(engine: sa.Engine, table: Table, into: str, plan: Changes, origin: Origin) -> np.ndarray:
+def _not_carried(connection: Connection, table: Table, into: str, plan: Changes, origin: Origin) -> np.ndarray:
     """Copy the rows that the parent has; gives those that it turned out not to have, `(n,)`."""
     left = plan.carried.copy()
     rows = np.flatnonzero(left)
@@ -120,7 +122,7 @@ def _not_carried(engine: sa.Engine, table: Table, into: str, plan: Changes, orig
     for start in range(0, len(rows), ROW_GROUP):
         here = rows[start : start + ROW_GROUP]
         keys = encoding.entity_keys(plan.keys.take(pa.array(here)), table.key[0])
-        with connected(engine) as connection:
+        with connection.transaction():
             if not groups.exists(connection, own) or (base and not groups.exists(connection, base)):
                 return left  # the parent was retired meanwhile
             _delete(connection, into, keys)
