@@ -113,7 +113,7 @@ def _delimiter(lines: _Lines, section: Section) -> str:
             _records(_Lines(io.StringIO(first, newline=""), Path()), delimiter, section.file), (0, None, "")
         )
         names = {name.strip() for name in fields or ()}
-        fits = int(len(fields or ()) == len(section.file.header))
+        fits = int(fields is not None and len(fields) == len(section.file.header))
         return fits, len(names & set(section.used)), len(fields or ())
 
     return max(_DELIMITERS, key=found)

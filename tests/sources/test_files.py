@@ -59,6 +59,7 @@ def as_parquet(rows: list[dict[str, Any]]) -> bytes:
     ("name", "content"),
     [
         ("log.csv", PLAIN.encode()),
+        ("log.csv", PLAIN.replace(HEADER, ",".join(f'"{name}"' for name in HEADER.split(","))).encode()),
         ("log.csv", PLAIN.encode("utf-8-sig")),
         ("log.csv", PLAIN.encode("utf-16")),
         ("log.csv", PLAIN.encode("utf-16-le")),
