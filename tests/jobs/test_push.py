@@ -437,3 +437,15 @@ def test_the_log_is_rid_of_what_the_releases_were_made_from_and_of_nothing_else(
     assert push.prune() == {"removed": 1}
     assert logged(live, known["user_id"]).empty
     assert len(logged(live, user)) == 1
+
+
+def test_what_was_pushed_about_an_item_of_a_later_release_waits(
+    live: Live, world: dict[str, Any], fresh: Callable[[], str]
+) -> None:
+    user = fresh()
+    later = {**dict(world["events"].iloc[7]), "user_id": user, "event_id": f"later-{user}", "item_id": "not-yet-sold"}
+    with live.engine.begin() as connection:
+        assert log.append(connection, later, "", None) == "accepted"
+    before = seen_by(live, user)["user_activity"]["events"]
+    assert live.push(several(world, user)[0]).outcome == "accepted"
+    assert seen_by(live, user)["user_activity"]["events"] == before + 1

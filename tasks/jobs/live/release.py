@@ -80,11 +80,17 @@ class LiveRelease:
         return self.manifest.name
 
     def pending(self, logged: Logged) -> Logged:
-        """The events that this release was computed without."""
+        """The events that this release was computed without and can take in.
+
+        Those about an item that it does not know wait: they were pushed to a later release, and this one was gone
+        back to.
+        """
         if not len(logged.events):
             return logged
         known, _ = self.base.known.find(logged.events, schema.EVENTS)
-        return replace(logged, events=logged.events[~known])
+        items = logged.events[_ITEM]
+        foreign = items.notna().to_numpy() & (self.catalogue.find(items) < 0)
+        return replace(logged, events=logged.events[~known & ~foreign])
 
     def vectors(self, logged: Logged) -> dict[str, NDArray[np.float32]]:
         """The vector of every text of `logged`; those that were kept in another space are made anew."""
