@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tasks.scoring import Blend, ContentFeatures, Facts, IdMap, Interactions, Scorer
 
 BLEND, CARD = "blend", "evaluation_card"
-BLENDED = ("collaborative", "ease", "itemknn", "content", "sequence", "markov", "popularity")
+BLENDED = ("collaborative", "ease", "itemknn", "content", "sequence", "transition", "markov", "popularity")
 """Scorers of the blend; `tasks.scoring.recommend.PARTS` says which published part each counts under."""
 MAIN = "hybrid"
 METHODS = (MAIN, *BLENDED)
@@ -103,6 +103,7 @@ def _bench(
         scoring.ItemKNNScorer(),
         content,
         scoring.SequenceScorer(lambda who, _: model.scores(state.h[who])),
+        scoring.TransitionScorer(),
         scoring.MarkovScorer(),
         scoring.PopularityScorer(settings.popularity_half_life_days),
     ]
