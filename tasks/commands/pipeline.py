@@ -26,6 +26,7 @@ def ingest(
     watermark: Annotated[
         str | None, typer.Option(help="Column of the query that only grows; old rows are skipped.")
     ] = None,
+    pushed: Annotated[bool, typer.Option("--pushed", help="Take in what was pushed since the last time.")] = False,
     as_of: AsOf = None,
     accept: Why = None,
     as_json: AsJson = False,
@@ -35,7 +36,7 @@ def ingest(
     A query reads the PostgreSQL database that `PENCHANT_SOURCE_DSN` names.
     """
     from tasks import jobs
-    from tasks.errors import BatchRefused
+    from tasks.errors import BatchRefused, SettingsError
     from tasks.jobs import alerting
 
     batch = {
@@ -47,8 +48,13 @@ def ingest(
         "query": query,
         "watermark": watermark,
     }
+    if pushed and (files or items or query):
+        raise SettingsError("--pushed is a batch of its own; take the files in with another command")
     try:
-        result = jobs.ingest(**batch, override=override(accept))
+        if pushed:
+            result = jobs.ingest_pushed(as_of=as_of or now(), override=override(accept))
+        else:
+            result = jobs.ingest(**batch, override=override(accept))
     except BatchRefused as refused:  # any other error is the caller's, who sees it here
         alerting.report_failure(PIPELINE, refused, source=source or "")
         raise

@@ -15,6 +15,7 @@ from tasks.jobs.publication import (
     roll_back,
     verify_release,
 )
+from tasks.jobs.push import ingest_pushed
 from tasks.jobs.refresh import (
     assemble_interests,
     encode_shard,
@@ -35,6 +36,7 @@ __all__ = [
     "encode_shard",
     "flip_release",
     "ingest",
+    "ingest_pushed",
     "join_vectors",
     "keep_batch",
     "materialize_shard",

@@ -132,12 +132,19 @@ def verify_release(prepared: Mapping[str, Any]) -> Bag:
 
 
 def flip_release(prepared: Mapping[str, Any]) -> Bag:
-    """Switch every reader to the release, in one registry write."""
+    """Switch every reader to the release, in one registry write.
+
+    What was pushed since the release was computed is written onto it before the switch, and what is pushed during it
+    once more after.
+    """
+    from tasks.jobs import push
     from tasks.releases import publishing
 
     settings = Settings()
     manifest = _manifest(settings, prepared)
+    replayed = push.replay(manifest.name)
     publishing.flip(open_features(settings), manifest)
+    push.replay(manifest.name, replayed["through"])
     return {**prepared, "live": manifest.name}
 
 
@@ -145,8 +152,9 @@ def retire_releases(prepared: Mapping[str, Any]) -> Bag:
     """Keep the history of what went live, then remove releases beyond `PENCHANT_KEEP_RELEASES`.
 
     Neither the live release nor a pinned one is ever removed. Gives the names of those removed, and of those whose
-    features training can use from now on.
+    features training can use from now on. Pushed events that every remaining release knows leave the log.
     """
+    from tasks.jobs import push
     from tasks.releases import history, pins, publishing
 
     settings = Settings()
@@ -154,14 +162,17 @@ def retire_releases(prepared: Mapping[str, Any]) -> Bag:
     with publishing.publishing(features, "retire"):
         kept = history.catch_up(features, keep_days=settings.keep_history_days)
         pinned = [pin.release for pin in pins.pins(features)]
-        return {"removed": publishing.retire(features, settings.keep_releases, pinned=pinned), "kept": kept}
+        removed = publishing.retire(features, settings.keep_releases, pinned=pinned)
+    return {"removed": removed, "kept": kept, "pushes": push.prune()["removed"]}
 
 
 def roll_back(name: str) -> Bag:
-    """Switch every reader back to an earlier release."""
+    """Switch every reader back to an earlier release, and bring what was pushed since onto it."""
+    from tasks.jobs import push
     from tasks.releases import publishing
 
     publishing.roll_back(open_features(Settings()), name)
+    push.replay(name)
     return {"live": name}
 
 

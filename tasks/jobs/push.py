@@ -50,8 +50,8 @@ def ingest_pushed(*, as_of: str, override: Mapping[str, str] | None = None) -> B
     """Take what was pushed since the last time into the history, as a batch of its own; gives the bag of `ingest`.
 
     The events go through the same check again. Those that happened later than `as_of` and the settings' tolerance
-    wait for a later batch, and so do those that arrived after them. Where nothing is new, `repeated` is true. Raises
-    what `ingest` raises; `ArtifactError` where nothing was pushed and nothing was ever taken in.
+    wait for a later batch, and so do those that arrived after them. Where nothing is new, `repeated` is true, and where
+    nothing was ever taken in `batch_id` is None. Raises what `ingest` raises.
     """
     return intake.finish(read_pushed(as_of=as_of), override=override)
 
@@ -67,7 +67,8 @@ def read_pushed(*, as_of: str) -> Bag:
     after, engine = int(known["watermarks"].get(WATERMARK, 0)), _engine()
     through = log.newest_until(engine, after, when + timedelta(hours=settings.future_tolerance_hours))
     if through <= after:
-        return {**last_batch(store), "batch_id": known["last"], "repeated": True, "chunks": []}
+        known_so_far = last_batch(store) if known["last"] else {"counts": {}}
+        return {**known_so_far, "batch_id": known["last"], "repeated": True, "chunks": []}
     with intake.Reading(settings, known, when, SOURCE) as reading:
         rows = log.between(engine, after, through)
         columns, chunk_rows = load_mapping(None), settings.chunk_rows

@@ -10,7 +10,7 @@ from tasks.errors import ReleaseError
 from tasks.jobs.freshness import freshness_at
 from tasks.jobs.history import last_batch
 from tasks.jobs.publication import open_features
-from tasks.jobs.workspace import open_store, parse_as_of, refs_of
+from tasks.jobs.workspace import open_store, parse_as_of
 from tasks.settings import Settings
 from tasks.store import Ref, Store
 

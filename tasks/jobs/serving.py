@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,17 +13,18 @@ from tasks.jobs.publication import open_features
 from tasks.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 ADDRESS = "127.0.0.1:6566"
 """Where it listens unless told otherwise: Feast's own feature server's port."""
 
 
-def app() -> Starlette:
+def app() -> ASGIApp:
     """The application, for an ASGI server (`uvicorn --factory tasks.jobs.serving:app`).
 
-    Raises `SettingsError` where there are neither tokens nor leave to go without, `StoreUnavailable` where a store
-    does not answer.
+    Events are taken at `POST /events` from whoever shows a write token; without any, on an open service only. Raises
+    `SettingsError` where there are neither tokens nor leave to go without, `StoreUnavailable` where a store does not
+    answer.
     """
     from tasks.releases import locating
     from tasks.releases.stores import engine_of
@@ -42,7 +44,23 @@ def app() -> Starlette:
     else:
         online = PostgresRows(locating.online_conninfo(store))
     reader = Reader(Registry(locating.registry_conninfo(store)), online)
-    return create_app(reader, lambda: type(limits)(_now(), limits.limits), tokens=tokens)
+    reading = create_app(reader, lambda: type(limits)(_now(), limits.limits), tokens=tokens)
+    writers = read_tokens(settings.write_tokens.get_secret_value(), is_open=True)
+    return _beside(reading, writers) if writers or settings.read_open else reading
+
+
+def _beside(reading: ASGIApp, writers: Sequence[str]) -> ASGIApp:
+    """The read service, with pushes beside it rather than below it: a write token is not a read token."""
+    from tasks.jobs.live.route import push_app
+    from tasks.jobs.live.session import Live
+
+    pushing = push_app(Live, tokens=writers)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        is_event = scope["type"] == "http" and scope["path"] == "/events"
+        await (pushing if is_event else reading)(scope, receive, send)
+
+    return application
 
 
 def serve(address: str = ADDRESS, *, workers: int = 1, is_open: bool = False) -> None:

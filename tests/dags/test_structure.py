@@ -17,6 +17,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
         "ask": {"settle_batch", "decide"},
         "keep_batch": {"read_batch", "ask", "decide"},
     },
+    "ingest_pushed": {"ingest_pushed": set()},
     "replay_quarantine": {"replay": set()},
     "refresh_interests": {
         "plan": set(),
@@ -43,6 +44,7 @@ ORDER: dict[str, dict[str, set[str]]] = {
 }
 STARTED_BY = {
     "ingest_events": None,
+    "ingest_pushed": None,
     "replay_quarantine": None,
     "refresh_interests": "accepted_events",
     "score_hybrid": "user_interests",
@@ -53,6 +55,7 @@ STARTED_BY = {
 }
 OUTLETS = {
     ("ingest_events", "keep_batch"): {"accepted_events", "accepted_items"},
+    ("ingest_pushed", "ingest_pushed"): {"accepted_events", "accepted_items"},
     ("replay_quarantine", "replay"): {"accepted_events", "accepted_items"},
     ("refresh_interests", "assemble_interests"): {"user_interests"},
     ("score_hybrid", "score"): {"recommendations"},

@@ -407,7 +407,7 @@ def test_events_come_by_http_to_who_shows_a_token(live: Live, world: dict[str, A
 
     from tasks.jobs.live.route import push_app
 
-    client = TestClient(push_app(live, tokens=["a-token-for-writers"]))
+    client = TestClient(push_app(lambda: live, tokens=["a-token-for-writers"]))
     shown = {"Authorization": "Bearer a-token-for-writers"}
     steps = several(world, "by-http", 2)
     assert client.post("/events", json=steps).status_code == 401

@@ -8,7 +8,8 @@ became of each, and sends again only what it got no answer for.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio.to_thread
@@ -27,15 +28,25 @@ THREADS = 4
 """Events worked on at a time, each with a connection of its own; more only wait for two cores."""
 
 
-def push_app(live: Live, *, tokens: Sequence[str]) -> Guard:
-    """The application, behind the read service's own guard; whoever shows one of `tokens` may write."""
-    limiter = anyio.CapacityLimiter(THREADS)
+def push_app(open_live: Callable[[], Live], *, tokens: Sequence[str]) -> Guard:
+    """The application, behind the read service's own guard; whoever shows one of `tokens` may write.
+
+    The session is opened at the first event: a service that is never pushed to holds no models.
+    """
+    limiter, opening = anyio.CapacityLimiter(THREADS), threading.Lock()
+    opened: list[Live] = []
+
+    def push(event: str) -> Pushed:
+        with opening:
+            if not opened:
+                opened.append(open_live())
+        return opened[0].push(event)
 
     async def post_events(request: Request) -> Response:
         events = events_in(await request.body())
         results: list[Pushed] = []
         for event in events:  # in order: the second event of a user follows the first
-            results.append(await anyio.to_thread.run_sync(live.push, event, limiter=limiter))
+            results.append(await anyio.to_thread.run_sync(push, event, limiter=limiter))
         return Response(orjson.dumps({"results": [r.to_json() for r in results]}), media_type="application/json")
 
     return Guard(Router(routes=[Route("/events", post_events, methods=["POST"])]), tokens=tokens)
