@@ -69,13 +69,14 @@ class TransitionScorer:
     the items after it, each × `ahead` per earlier one. B = (XᵀX + λ(I + αFFᵀ)⁻¹)⁻¹ XᵀY (Choi et al. 2021,
     "Session-aware linear item-item models for session-based recommendation", without attributes). `attributes` F
     (m, f) with rows of length 1 make the prior on B smooth over items that share them: α = 0 leaves them out.
-    At scoring time the history is decayed by `recency`, which need not be `decay`.
+    At scoring time the history is decayed by `recency`, which need not be `decay`. The defaults were best or next to it
+    on the validation items of three public data sets of 10,000 to 1,000,000 events.
     """
 
     def __init__(
         self,
-        regularization: float = 100.0,
-        decay: float = 0.7,
+        regularization: float = 50.0,
+        decay: float = 0.5,
         ahead: float = 0.5,
         recency: float = 0.7,
         attributes: sparse.csr_matrix | None = None,
