@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from tests.jobs.test_intake import AS_OF, EVENT, ITEM, lines
 
 from tasks import jobs
 from tasks.errors import BatchRefused
 from tasks.jobs import replaying
 from tasks.jobs.quarantined import quarantine
+from tests.jobs.test_intake import AS_OF, EVENT, ITEM, lines
 
 PLANTED = (
     "anna.novak@example.com",
