@@ -13,7 +13,13 @@ from tasks.settings import Settings
 
 ACCEPT, REFUSE = "Accept", "Refuse"
 NOBODY = "nobody"
-REASON = Param("", type="string", title="Reason", description="Why the batch is let in; kept with your name. Required.")
+REASON = Param(
+    "",
+    source="task",
+    type="string",
+    title="Reason",
+    description="Why the batch is let in; kept with your name. Required.",
+)
 
 
 class OverrideOperator(HITLOperator):
@@ -29,7 +35,8 @@ class OverrideOperator(HITLOperator):
     def __init__(self, *, batch: Any, **arguments: Any) -> None:
         limits = {"response_timeout": timedelta(hours=Settings().override_hours)}
         question = {"subject": "Let in a stopped batch?", "options": [ACCEPT, REFUSE], "defaults": REFUSE}
-        super().__init__(**{**question, **limits, "params": {"reason": REASON}, **arguments})
+        # Airflow hands over the DAG's own params here, which are no fields of the question
+        super().__init__(**{**question, **limits, **arguments, "params": {"reason": REASON}})
         self.batch = batch
 
     def execute(self, context: Any) -> Any:
