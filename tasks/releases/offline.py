@@ -132,6 +132,11 @@ def checked(arrow: pa.Table, table: Table) -> pa.Table:
     return arrow
 
 
+def offline_releases(home: Path) -> set[str]:
+    """Names of the releases that have files, whole or not."""
+    return {path.name for path in (home.resolve() / "releases").glob("r*_*") if path.is_dir()}
+
+
 def remove_offline(home: Path, release: str) -> None:
     """Remove the files of a release."""
     shutil.rmtree(home.resolve() / "releases" / release, ignore_errors=True)

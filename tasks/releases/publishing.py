@@ -39,7 +39,7 @@ from tasks.errors import ReleaseError
 from tasks.releases import ledger, writing
 from tasks.releases.ledger import Release, Switch
 from tasks.releases.manifest import Manifest
-from tasks.releases.offline import file_digest, offline_path, remove_offline
+from tasks.releases.offline import file_digest, offline_path, offline_releases, remove_offline
 from tasks.releases.stores import engine_of, home_of, reaching, refresh
 
 
@@ -136,7 +136,8 @@ def retire(store: FeatureStore, keep: int, *, pinned: Sequence[str] = (), by: st
     """Remove old releases: views, online rows and offline files; returns the names of those removed.
 
     Kept are the live release, the pinned ones, the newest `keep` that were ever live, and what was staged after the
-    live one, which may be on its way. A removal that was stopped half-way is finished.
+    live one, which may be on its way. A removal that was stopped half-way is finished, and files are removed that a
+    publisher wrote and was killed before it could enter the release in the record.
     """
     if keep < 1:
         raise ReleaseError("keep is the number of releases kept, the live one included; it is at least 1")
@@ -149,6 +150,9 @@ def retire(store: FeatureStore, keep: int, *, pinned: Sequence[str] = (), by: st
                 ledger.mark(connection, name, "retired_at")
             left = ledger.half_removed(connection)
             since = ledger.seconds_since_switch(connection)
+            known = {release.name for release in ledger.all_releases(connection)}
+        for name in offline_releases(home_of(store)) - known:  # whoever writes one holds the lock that we hold
+            remove_offline(home_of(store), name)
         if left:
             time.sleep(max(0.0, _reader_lag(store) - since))
         for name in left:

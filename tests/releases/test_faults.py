@@ -30,6 +30,18 @@ def test_half_of_the_users_never_change():
 
 
 @pytest.mark.slow
+def test_files_of_a_publisher_killed_while_it_wrote_are_removed(rooms, pg_store, put_online):
+    from tests.releases.planted import plant
+
+    home = rooms.stores.home_of(pg_store)
+    live, written = put_online(pg_store, 941), plant(home, 942)
+    assert (home / "releases" / written.name).exists()
+    rooms.publishing.retire(pg_store, 3)
+    assert not (home / "releases" / written.name).exists()
+    assert (home / "releases" / live.name).exists()
+
+
+@pytest.mark.slow
 def test_readers_notice_nothing_of_killed_publishers(tmp_path):
     out = tmp_path / "out.json"
     command = ["--releases", "--kills", "4", "--reads", "200", "--users", "6", "--seed", "3", "--json", str(out)]
