@@ -62,7 +62,7 @@ def methods(corpus: Corpus, lstm: Learning, seed: int) -> dict[str, Method]:
         "ease": Method(EASEScorer, grid(regularization=(150.0, 500.0, 50.0)), grid(decay=RECENCY)),
         "ials": Method(
             lambda **given: CollaborativeScorer(seed=seed, name="ials", **given),
-            grid(factors=(64, 128), regularization=(0.1, 1.0, 10.0), alpha=(1.0, 8.0)),
+            grid(factors=(128, 64), regularization=(1.0, 10.0, 0.1), alpha=(8.0, 1.0)),
             grid(recency=RECENCY),
         ),
         "transition": Method(

@@ -34,7 +34,11 @@ class PopularityScorer:
         return self
 
     def scores(self, users: Indices, history: Interactions) -> Scores:
-        """The shares, repeated for each user (b, m)."""
+        """Logarithms of the shares, repeated for each user (b, m); half the least share where it is 0.
+
+        A log tells a blend how the many plain items differ, where the share itself tells of a few favourites only.
+        """
         if self.share is None:
             raise ModelError("popularity: fit before asking for scores")
-        return np.repeat(self.share[None, :], len(users), axis=0)
+        least = self.share[self.share > 0].min(initial=1.0) / 2
+        return np.repeat(np.log(np.maximum(self.share, least))[None, :], len(users), axis=0)
