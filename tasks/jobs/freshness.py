@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from tasks import schema
-from tasks.jobs.publication import open_features
+from tasks.jobs.publication import ever_published, open_features
 from tasks.jobs.workspace import parse_as_of
 from tasks.settings import Settings
 
@@ -42,13 +42,16 @@ def check(now: str) -> dict[str, Any]:
     `findings`: one sentence for each thing that is wrong, none where all is well or nothing was ever published. No
     sentence holds a key or a value. Raises `StoreUnavailable` where a store does not answer.
     """
+    settings = Settings()
+    nothing: dict[str, Any] = {"release": None, "as_of": None, "blocks": {}, "findings": []}
+    if not ever_published(settings):
+        return nothing
     from tasks.releases import publishing
 
-    settings = Settings()
     features, fresh = open_features(settings), freshness_at(settings, parse_as_of(now))
     live = next((r.manifest for r in publishing.releases(features) if r.live), None)
     if live is None:
-        return {"release": None, "as_of": None, "blocks": {}, "findings": []}
+        return nothing
     blocks = {table.name: _look(features, live, table, fresh, settings.seed) for table in schema.SERVED}
     findings = [sentence for name, block in blocks.items() for sentence in _findings(name, block)]
     return {"release": live.name, "as_of": live.as_of.isoformat(), "blocks": blocks, "findings": findings}

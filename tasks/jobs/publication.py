@@ -29,6 +29,11 @@ SPACES: tuple[Space, ...] = ("items", "users")
 """What can be searched by similarity."""
 
 
+def ever_published(settings: Settings) -> bool:
+    """Whether a feature store was ever opened below this home: cheap, where Feast need not be asked."""
+    return (settings.home / "feature_repo").is_dir()
+
+
 def open_features(settings: Settings) -> FeatureStore:
     """The feature store that the settings name; raises `StoreUnavailable` where a store does not answer or is full."""
     import psycopg2

@@ -58,17 +58,21 @@ def ingest_pushed(*, as_of: str, override: Mapping[str, str] | None = None) -> B
 
 def read_pushed(*, as_of: str) -> Bag:
     """Read what was pushed since the last time into a spool, as `intake.read_batch` does."""
-    from tasks.jobs.live import log
-    from tasks.sources import load_mapping, read_rows
+    from tasks.jobs.publication import ever_published
 
     settings, when = Settings(), parse_as_of(as_of)
     store = open_store(settings)
     known = read_history(store)
+    nothing = {**(last_batch(store) if known["last"] else {"counts": {}}), "batch_id": known["last"], "repeated": True}
+    if not ever_published(settings):  # without a release nothing can have been pushed
+        return {**nothing, "chunks": []}
+    from tasks.jobs.live import log
+    from tasks.sources import load_mapping, read_rows
+
     after, engine = int(known["watermarks"].get(WATERMARK, 0)), _engine()
     through = log.newest_until(engine, after, when + timedelta(hours=settings.future_tolerance_hours))
     if through <= after:
-        known_so_far = last_batch(store) if known["last"] else {"counts": {}}
-        return {**known_so_far, "batch_id": known["last"], "repeated": True, "chunks": []}
+        return {**nothing, "chunks": []}
     with intake.Reading(settings, known, when, SOURCE) as reading:
         rows = log.between(engine, after, through)
         columns, chunk_rows = load_mapping(None), settings.chunk_rows

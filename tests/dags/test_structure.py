@@ -132,5 +132,5 @@ def test_a_roll_back_needs_a_name(dag_bag: Any) -> None:
         dag_bag.dags["roll_back_release"].params.validate()
 
 
-def test_who_lets_a_stopped_batch_in_is_asked_for_a_reason_and_for_nothing_of_the_batch_s_own_form(dag_bag: Any) -> None:
+def test_who_lets_a_stopped_batch_in_is_asked_for_a_reason_and_nothing_else(dag_bag: Any) -> None:
     assert set(dag_bag.dags["ingest_events"].get_task("ask").serialized_params) == {"reason"}
