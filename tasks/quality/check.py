@@ -165,7 +165,8 @@ class Settlement:
         )  # fmt: skip
 
     def _stopped(self) -> str:
-        worst = ", ".join(f"{name} {count}" for name, count in self._failed.most_common() if name != REPEAT)
+        noted = {rule.name for rule in self.rules if rule.severity == "info"}
+        worst = ", ".join(f"{name} {count}" for name, count in self._failed.most_common() if name not in noted)
         return (
             f"batch {self._batch_id!r} from {self._source!r} is refused and nothing was changed: "
             f"{self._rows.quarantined} of {self._rows.entered} rows broke a rule ({worst});"
