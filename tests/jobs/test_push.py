@@ -324,15 +324,33 @@ live.push(json.loads(sys.argv[2]))
     assert_as_recomputed(live, world, user)
 
 
-def published(live: Live, monkeypatch: pytest.MonkeyPatch, items: int, between: Callable[[str], None]) -> str:
-    """Publish another release of the same batch, showing `items` items; `between` is called just before the switch."""
+def published(
+    live: Live, monkeypatch: pytest.MonkeyPatch, items: int, between: Callable[[str], None] | None = None
+) -> str:
+    """Publish another release of the same batch, showing `items` items.
+
+    `between` is called just before the switch, and then nothing is replayed but what it replays itself.
+    """
     monkeypatch.setenv("PENCHANT_RECOMMENDATIONS", str(items))
     prepared = jobs.check_gate(jobs.prepare_release(chain.score()), force=True)
     for shard in prepared["shards"]:
         jobs.materialize_shard(prepared, shard)
     jobs.verify_release(prepared)
-    between(prepared["release"])
-    return str(jobs.flip_release(prepared)["live"])
+    with monkeypatch.context() as by_hand:
+        if between:
+            between(prepared["release"])
+            by_hand.setattr(push, "replay", lambda *_: {"through": 0})
+        return str(jobs.flip_release(prepared)["live"])
+
+
+def test_the_switch_itself_brings_what_was_pushed_onto_the_release(
+    live: Live, world: dict[str, Any], fresh: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = fresh()
+    live.push(several(world, user)[0])
+    name = published(live, monkeypatch, 6)
+    assert seen_by(live, user)["release"] == name
+    assert_as_recomputed(live, world, user)
 
 
 def test_a_release_whose_batch_lacks_the_event_still_shows_its_effect(
