@@ -2,6 +2,7 @@
 
     python -m benchmarks.quality --rows 1000000 --chunk 50000 --json
     python -m benchmarks.quality --faults 0.26      (what is found of the 26 classes of faults of the sample shop)
+    python -m benchmarks.quality --alarms           (alarms on 200 clean batches, and on planted shifts of whole ones)
 
 Synthetic reviews in English and Chinese, one in a hundred with a fault, are checked chunk by chunk by each contender in
 a process of its own: rows per second of checking (making the reviews is not counted), CPU seconds, and peak memory.
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import quality_alarms
 from tasks import schema
 from tasks.schema import EVENTS, KINDS, LANGUAGES
 
@@ -269,8 +271,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the reviews")
     parser.add_argument("--only", choices=CONTENDERS, nargs="*", default=list(CONTENDERS), help="contenders to run")
     parser.add_argument("--faults", type=float, help="instead: share of faulty rows in a sample shop, all found?")
+    parser.add_argument("--alarms", action="store_true", help="instead: alarms on clean and on shifted batches")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
+    if options.alarms:
+        return _print(
+            [line for users in (500, 2_000) for line in quality_alarms.measure(users, 4, 15, 10)], options.json
+        )
     if options.faults:
         return _print(accuracy(options.faults, options.seed), options.json)
     context = multiprocessing.get_context("spawn")  # a process each: peaks of memory do not mix
