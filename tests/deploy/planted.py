@@ -78,8 +78,9 @@ def plant(folder: Path) -> Path:
         shutil.copytree(PROJECT / room, folder / room, ignore=leave if room == "tasks" else leave_caches)
     (folder / "tasks" / "jobs").mkdir()
     (folder / "tasks" / "jobs" / "__init__.py").write_text(JOBS)
-    for module in ("alerting.py", "history.py", "reports.py", "workspace.py"):  # alerts are real
-        shutil.copy(PROJECT / "tasks" / "jobs" / module, folder / "tasks" / "jobs")
+    alerts, serving = ("alerting", "history", "reports", "workspace"), ("freshness", "publication", "serving")
+    for module in (*alerts, *serving):  # these are real
+        shutil.copy(PROJECT / "tasks" / "jobs" / f"{module}.py", folder / "tasks" / "jobs")
     (folder / "tasks" / "__main__.py").write_text(COMMANDS)
     return folder
 
