@@ -10,7 +10,7 @@ import pandas as pd
 from tasks import schema
 from tasks.columns import Table
 from tasks.errors import BatchRefused
-from tasks.jobs.history import HEAD, KEPT, History, kept_before, known_items, read_history
+from tasks.jobs.history import HEAD, KEPT, History, kept_before, known_items, read_history, repeated
 from tasks.jobs.settling import PROFILE, REPORT, Settling, history_address
 from tasks.jobs.spool import Spool
 from tasks.jobs.workspace import Bag, bag_of, open_store, parse_as_of
@@ -51,7 +51,6 @@ class Batch:
         """Judge one chunk and keep what that gave beside it; gives the chunk's rows."""
         from tasks.quality import judge_chunk
 
-        folder = self.spool.path(f"judged-{table.name}-{number:06d}")
         frame = self.spool.read_chunk(table.name, number)
         judged = judge_chunk(
             frame,
@@ -63,8 +62,8 @@ class Batch:
             known_items=known,
             changes=self.settings.rules,
         )
-        judged.save(folder)
-        self.spool.write_json(f"users-{table.name}-{number:06d}", {"affected": _affected(frame, judged)})
+        judged.save(self.spool.path(_named("judged", table, number)))
+        self.spool.write_json(_named("users", table, number), {"affected": _affected(frame, judged)})
         return len(frame)
 
     def judged(self, table: Table) -> Iterator[Judged]:
@@ -72,7 +71,12 @@ class Batch:
         from tasks.quality import Judged
 
         for number in self.chunks(table):
-            yield Judged.load(self.spool.path(f"judged-{table.name}-{number:06d}"), table)
+            yield Judged.load(self.spool.path(_named("judged", table, number)), table)
+
+    def affected(self, table: Table) -> set[str]:
+        """Users whose rows did not pass by themselves."""
+        found = (self.spool.read_json(_named("users", table, number))["affected"] for number in self.chunks(table))
+        return {user for users in found for user in users}
 
 
 def judge(settings: Settings, plan: Mapping[str, Any], table: Table, number: int) -> int:
@@ -99,7 +103,7 @@ def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str
     """
     batch_id, history = str(plan["batch_id"]), read_history(open_store(settings))
     if batch_id in history["batches"]:
-        return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True}
+        return repeated(history, batch_id)
     batch = Batch(settings, plan)
     with batch.store.lock(HEAD):
         settled = batch.spool.read_json(SETTLED)
@@ -109,7 +113,7 @@ def keep(settings: Settings, plan: Mapping[str, Any], override: Mapping[str, str
             raise BatchRefused(settled["stopped"])
         history = read_history(batch.store)
         if settled["nothing_new"]:
-            result = {**history["batches"][history["last"]], "batch_id": history["last"], "repeated": True}
+            result = repeated(history, history["last"])
         else:
             result = _keep(batch, history, settled, override)
     batch.spool.remove()
@@ -156,3 +160,8 @@ def _affected(frame: pd.DataFrame, judged: Judged) -> list[str]:
         return []
     out = frame.loc[frame["position"].isin(judged.quarantine["position"]), schema.USER_ID.name]
     return sorted({str(user) for user in out.dropna()})
+
+
+def _named(what: str, table: Table, number: int) -> str:
+    """What is kept of a chunk beside it."""
+    return f"{what}-{table.name}-{number:06d}"

@@ -37,6 +37,11 @@ def last_batch(store: Store) -> Bag:
     return last
 
 
+def repeated(history: History, batch_id: str) -> Bag:
+    """The bag of a batch that was taken in before."""
+    return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True, "chunks": []}
+
+
 def kept_before(history: History, name: str) -> list[Ref]:
     """The rows of a table as of the last batch: one reference, or none."""
     last = history["last"]

@@ -20,7 +20,7 @@ from tasks import schema
 from tasks.columns import Table
 from tasks.errors import BatchRefused, SettingsError, SourceError
 from tasks.jobs import checking
-from tasks.jobs.history import History, read_history
+from tasks.jobs.history import History, read_history, repeated
 from tasks.jobs.spool import Spool
 from tasks.jobs.workspace import Bag, open_store, parse_as_of, progress
 from tasks.settings import Settings
@@ -28,9 +28,6 @@ from tasks.store import Ref
 
 if TYPE_CHECKING:
     from tasks.sources import Mapping as ColumnMapping
-
-Part = tuple[Table, Iterable[pd.DataFrame]]
-"""Raw chunks of a batch that are meant for one table."""
 
 
 def ingest(*, override: Mapping[str, str] | None = None, **batch: Any) -> Bag:
@@ -89,7 +86,7 @@ def read_batch(
     if not query and batch_id in history["batches"]:
         return repeated(history, batch_id)
     name = source or ", ".join(sorted({Path(p).name for p in (*items, *events)})) or "query"
-    with Reading(settings, history, when, name, stream=source or "", digest=bool(query)) as reading:
+    with Reading(settings, when, name, stream=source or "", digest=bool(query)) as reading:
         if mapping:
             reading.put_mapping(Path(mapping).read_text("utf-8-sig"))
         if items:
@@ -113,7 +110,7 @@ def check_chunk(plan: Mapping[str, Any], number: int) -> Bag:
 def settle_batch(plan: Mapping[str, Any]) -> Bag:
     """Go over the judged chunks in order; gives counts by table and `stopped`, which says why a batch is stopped.
 
-    Nothing of the history changes. Raises `ConservationError` where a row got lost or doubled, and `SourceError`
+    Nothing of the history changes. Raises `ConservationError` where a row got lost or doubled, and `BatchRefused`
     where the batch is empty.
     """
     if plan["repeated"]:
@@ -152,25 +149,19 @@ def discard_batch(plan: Mapping[str, Any], *, by: str, why: str) -> None:
     )
 
 
-def repeated(history: History, batch_id: str) -> Bag:
-    """The bag of a batch that was taken in before."""
-    return {**history["batches"][batch_id], "batch_id": batch_id, "repeated": True, "chunks": []}
-
-
 class Reading:
     """One batch on its way into a spool, which is removed where reading fails."""
 
     def __init__(
         self,
         settings: Settings,
-        history: History,
         as_of: datetime,
         source: str,
         *,
         stream: str = "",
         digest: bool = False,
     ) -> None:
-        self._settings, self._history = settings, history
+        self._settings = settings
         self._spool = Spool.new(settings.home)
         self._content = hashlib.blake2b(digest_size=8) if digest else None
         self._chunks: dict[str, list[int]] = {}
@@ -217,7 +208,7 @@ class Reading:
         self._spool.remove()
 
     def plan(self, batch_id: str) -> Bag:
-        """What the tasks that check the batch need to know; the catalogue, where there is one, is settled here."""
+        """What the tasks that check the batch need to know; the catalogue, where there is one, is judged here."""
         document = {**self.facts, "batch_id": batch_id, "chunks": self._chunks}
         self._spool.write_json(checking.PLAN, document)
         bag = {"batch_id": batch_id, "spool": self._spool.name, "as_of": document["as_of"], "repeated": False}
@@ -233,9 +224,9 @@ def _take_query(
     """Take the rows of a query, from the last watermark on; False where there are none."""
     from tasks.sources import read_query
 
-    series, settings = f"{query}|{watermark}", Settings()
+    series = f"{query}|{watermark}"
     reader = read_query(
-        dsn, query, columns, schema.EVENTS, chunk_rows=settings.chunk_rows,
+        dsn, query, columns, schema.EVENTS, chunk_rows=Settings().chunk_rows,
         watermark=watermark, since=history["watermarks"].get(series),
     )  # fmt: skip
     taken = reading.take(schema.EVENTS, reader)

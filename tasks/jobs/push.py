@@ -73,7 +73,7 @@ def read_pushed(*, as_of: str) -> Bag:
     through = log.newest_until(engine, after, when + timedelta(hours=settings.future_tolerance_hours))
     if through <= after:
         return {**nothing, "chunks": []}
-    with intake.Reading(settings, known, when, SOURCE) as reading:
+    with intake.Reading(settings, when, SOURCE) as reading:
         rows = log.between(engine, after, through)
         columns, chunk_rows = load_mapping(None), settings.chunk_rows
         reading.take(schema.EVENTS, read_rows(rows, columns, schema.EVENTS, source=SOURCE, chunk_rows=chunk_rows))

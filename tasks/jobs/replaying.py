@@ -15,7 +15,7 @@ from typing import Any
 from tasks import schema
 from tasks.errors import SourceError
 from tasks.jobs import intake
-from tasks.jobs.history import History, read_history
+from tasks.jobs.history import History, read_history, repeated
 from tasks.jobs.quarantined import PLACE, select
 from tasks.jobs.workspace import Bag, open_store, parse_as_of
 from tasks.settings import Settings
@@ -69,10 +69,10 @@ def read_replay(
     if not rows:
         if history["last"] is None:
             raise SourceError("there is nothing to replay: no batch was taken in yet")
-        return {**intake.repeated(history, history["last"]), "already": already}
+        return {**repeated(history, history["last"]), "already": already}
     # the places too: a row that comes back unmended is the same row, and yet another replay
     batch_id = "p" + hashlib.blake2b(json.dumps(sorted(rows.items())).encode(), digest_size=8).hexdigest()
-    with intake.Reading(settings, history, when, "replay") as reading:
+    with intake.Reading(settings, when, "replay") as reading:
         _take(reading, rows, history, store, settings.chunk_rows)
         return {**reading.plan(batch_id), "already": already}
 

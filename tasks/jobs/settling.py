@@ -42,8 +42,7 @@ class Settling:
         for table in self._batch.tables:
             self._table(table)
         self._whole()
-        for number in self._batch.chunks(schema.EVENTS):
-            self._affected.update(self._batch.spool.read_json(f"users-{schema.EVENTS.name}-{number:06d}")["affected"])
+        self._affected |= self._batch.affected(schema.EVENTS)
         events = self._counts.get(schema.EVENTS.name, {}).get("rows", {})
         fresh = events.get("accepted", 0) + events.get("quarantined", 0)
         stopped = "; ".join(self._stopped)
@@ -84,10 +83,10 @@ class Settling:
             if not settlement.summary()["rows"]["in"]:  # an empty batch is no batch, whoever asks for it
                 raise
             self._stopped.append(str(stopped))
-        ledger = settlement.ledger()
+        ledger, summary = settlement.ledger(), settlement.summary()
         self._put(schema.LEDGER, ledger)
-        self._counts[table.name] = _counts(settlement.summary()["rows"], ledger)
-        self._reports.append((settlement.summary(), document(table.name, settlement.rules)))
+        self._counts[table.name] = _counts(summary["rows"], ledger)
+        self._reports.append((summary, document(table.name, settlement.rules)))
 
     def _whole(self) -> None:
         """Judge the batch as a whole beside the recent ones of its stream; a replay is only a handful of rows."""

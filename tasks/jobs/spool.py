@@ -74,10 +74,6 @@ class Spool:
         frame.attrs[SOURCE] = arrow.schema.metadata[SOURCE.encode()].decode()
         return frame
 
-    def drop_chunk(self, table: str, number: int) -> None:
-        """Remove a raw chunk that was checked."""
-        self._chunk(table, number).unlink(missing_ok=True)
-
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Keep a small document, whole or not at all."""
         aside = self._folder / f".{name}"
