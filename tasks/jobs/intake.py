@@ -214,6 +214,7 @@ class Reading:
         bag = {"batch_id": batch_id, "spool": self._spool.name, "as_of": document["as_of"], "repeated": False}
         for number in self._chunks.get(schema.ITEMS.name, ()):
             checking.judge(self._settings, bag, schema.ITEMS, number)
+        self._spool.filled()
         events = self._chunks.get(schema.EVENTS.name, [])
         return {**bag, "chunks": events, "rows": self._taken.get(schema.EVENTS.name, 0)}
 

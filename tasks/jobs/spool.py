@@ -14,14 +14,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pandas as pd
 import pyarrow as pa
 
 from tasks.errors import ArtifactError
 
-PROBLEMS, SOURCE = "problems", "source"
+PROBLEMS, SOURCE, LOCK = "problems", "source", "lock"
 _PROBLEM = pa.list_(pa.struct([("rule", pa.string()), ("column", pa.string()), ("reason", pa.string())]))
 ABANDONED_HOURS = 72
 """A spool that no process holds and nobody touched for so long is removed; a person may take days to approve."""
@@ -32,6 +32,7 @@ class Spool:
 
     def __init__(self, home: Path, name: str) -> None:
         self.name, self._folder = name, home / "spool" / name
+        self._filling: TextIO | None = None
         if not self._folder.is_dir():
             raise ArtifactError(f"the batch being checked as {name!r} was settled or given up; take it in again")
 
@@ -43,12 +44,22 @@ class Spool:
         for folder in root.iterdir():
             with suppress(FileNotFoundError):
                 _remove_if_abandoned(folder)
-        return cls(home, Path(tempfile.mkdtemp(prefix="batch-", dir=root)).name)
+        spool = cls(home, Path(tempfile.mkdtemp(prefix="batch-", dir=root)).name)
+        spool._filling = (spool._folder / LOCK).open("w")
+        fcntl.flock(spool._filling, fcntl.LOCK_EX)
+        return spool
+
+    def filled(self) -> None:
+        """Let other tasks go on with the spool; until then it falls with the process that fills it."""
+        if self._filling:
+            (self._folder / LOCK).unlink()
+            self._filling.close()
+            self._filling = None
 
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the spool for this process alone and remove it at the end; a process that dies lets go of it."""
-        with (self._folder / "lock").open("w") as file:
+        with (self._folder / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             try:
                 yield
@@ -98,7 +109,7 @@ class Spool:
 
 
 def _remove_if_abandoned(folder: Path) -> None:
-    lock = folder / "lock"
+    lock = folder / LOCK
     if lock.exists():
         with lock.open("a") as file:
             try:

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -186,3 +188,13 @@ def test_a_discarded_batch_leaves_nothing_and_cannot_be_kept(taken: Path) -> Non
     with pytest.raises(Exception, match="settled or given up"):
         intake.check_chunk(plan, 0)
     assert store().head(HEAD) == before
+
+
+def test_raw_rows_that_a_killed_reader_left_go_with_the_next_batch_and_those_of_a_waiting_one_stay(taken: Path) -> None:
+    killed = "import os, sys; from pathlib import Path; from tasks.jobs.spool import Spool\n"
+    killed += "Spool.new(Path(sys.argv[1])).path('raw').write_text('grinder'); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, str(taken / "home")], check=False)
+    assert len(list((taken / "home" / "spool").iterdir())) == 1
+    plan = intake.read_batch(events=[lines(taken / "a.jsonl", EVENT | {"event_id": "a"})], as_of=AS_OF)
+    jobs.ingest(events=[lines(taken / "b.jsonl", EVENT | {"event_id": "b"})], as_of=AS_OF)
+    assert [folder.name for folder in (taken / "home" / "spool").iterdir()] == [plan["spool"]]
